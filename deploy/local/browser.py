@@ -29,7 +29,7 @@ def chromium() -> Path:
     """The path of a Chromium that starts on this machine.
 
     In order: ASSENT_CHROMIUM, an installed one, one unpacked here before, Debian's package installed (as root) or
-    unpacked into `.tools/chromium` (as anybody else). Raises BrowserMissingError where none of these gives one that starts.
+    unpacked into `.tools/chromium` (as anybody else). Raises BrowserMissingError where none of these starts.
     """
     complaints: list[str] = []
     for candidate in _candidates(complaints):
