@@ -1,0 +1,1 @@
+"""Runs Assent: `local` on one machine, `k8s` on a cluster."""
