@@ -1,0 +1,124 @@
+"""A service's own Postgres: connections, transactions, migrations."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, make_url, pool, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from chassis.errors import Unavailable
+
+_SESSION = {
+    # An acknowledged commit is on disk, whatever the server's default is.
+    "synchronous_commit": "on",
+    "statement_timeout": "15s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "30s",
+}
+_GONE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.CannotConnectNowError,
+)
+
+
+class Database:
+    """A pool of connections to `url` (postgresql+asyncpg://…). Use as an async context manager."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=5,
+            pool_pre_ping=True,
+            connect_args={"server_settings": _SESSION, "timeout": 5},
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction: committed at the end, rolled back on an error.
+
+        Raises Unavailable (DATABASE_UNAVAILABLE) when Postgres cannot be reached or goes away meanwhile.
+        """
+        try:
+            async with self.engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            if error.connection_invalidated or isinstance(_cause(error), _GONE):
+                raise _unavailable() from error
+            raise
+        except (OSError, PoolTimeout, *_GONE) as error:
+            raise _unavailable() from error
+
+
+def _cause(error: DBAPIError) -> BaseException | None:
+    return error.orig.__cause__ if error.orig is not None else None
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("the database cannot be reached: try again in a moment", reason="DATABASE_UNAVAILABLE")
+
+
+async def migrate(url: str, migrations: Path, *, service_url: str) -> None:
+    """Bring the schema at `url` up to date with the Alembic scripts in `migrations`.
+
+    Scripts find the role that the service runs as in `context.config.attributes["service_role"]`, to grant it
+    only what it needs. Several migrations started at once wait for each other.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(migrations))
+    config.attributes["service_role"] = make_url(service_url).username
+    engine = create_async_engine(url, poolclass=pool.NullPool)
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(_upgrade, config)
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection, config: Config) -> None:
+    # The lock belongs to the session: it outlasts the scripts' own transactions and ends with the connection.
+    connection.execute(text("SELECT pg_advisory_lock(hashtext('assent migrations'))"))
+    connection.commit()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def run_migrations() -> None:
+    """The whole of a service's `migrations/env.py`: run the scripts on the connection that `migrate` opened."""
+    from alembic import context  # only inside Alembic's environment does it mean anything
+
+    connection: Connection = context.config.attributes["connection"]
+    context.configure(connection=connection, transaction_per_migration=True)
+    with context.begin_transaction():
+        context.run_migrations()
+    connection.commit()
+
+
+def service_role() -> str | None:
+    """Inside a migration: the role to grant to, or None where the service runs as the tables' owner."""
+    from alembic import context
+
+    role: str | None = context.config.attributes["service_role"]
+    owner = context.config.attributes["connection"].scalar(text("SELECT current_user"))
+    return None if role == owner else role

@@ -1,0 +1,137 @@
+"""Events that are committed with the change they tell of, and published after it (transactional outbox).
+
+`put` writes an event in the caller's transaction; a relay publishes what is committed, in order, and deletes
+a row only once JetStream has it. So an event is published at least once, and never for a change that was
+rolled back.
+"""
+
+import asyncio
+import uuid
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+import asyncpg
+import structlog
+from alembic import op
+from google.protobuf.message import Message
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Identity, LargeBinary, MetaData, Table, Text, func, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.bus import Bus
+from chassis.database import Database
+from chassis.errors import ServiceError
+from chassis.telemetry import headers
+
+log = structlog.get_logger()
+
+_BATCH = 500
+_POLL = 1.0
+_CHANNEL = "outbox"
+
+_OUTBOX = Table(
+    "outbox",
+    MetaData(),
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+
+def create_table(role: str | None) -> None:
+    """Inside a service's migration: the table that `put` and the relay use."""
+    op.create_table(
+        "outbox",
+        Column("id", BigInteger, Identity(always=True), primary_key=True),
+        Column("subject", Text, nullable=False),
+        Column("message_id", Text, nullable=False),
+        Column("payload", LargeBinary, nullable=False),
+        Column("headers", JSON, nullable=False),
+        Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    )
+    if role:
+        op.execute(f'GRANT SELECT, INSERT, DELETE ON outbox TO "{role}"')
+
+
+async def put(connection: AsyncConnection, *messages: Message) -> None:
+    """Publish these events once the connection's transaction is committed."""
+    trace = headers()
+    rows = [
+        {
+            "subject": message.DESCRIPTOR.full_name,
+            "message_id": str(uuid.uuid4()),
+            "payload": message.SerializeToString(),
+            "headers": trace,
+        }
+        for message in messages
+    ]
+    await connection.execute(_OUTBOX.insert(), rows)
+    await connection.execute(text(f"NOTIFY {_CHANNEL}"))
+
+
+class OutboxRelay:
+    """Publishes a database's outbox for as long as it is entered. Of several replicas one works at a time."""
+
+    def __init__(self, database: Database, bus: Bus) -> None:
+        self._database = database
+        self._bus = bus
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run(), name="outbox relay")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        await self._bus.connected()
+        while True:
+            try:
+                async with self._database.engine.connect() as connection:
+                    await connection.execution_options(isolation_level="AUTOCOMMIT")
+                    await self._relay_while_leader(connection)
+            except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ServiceError) as error:
+                log.warning("outbox_interrupted", error=f"{type(error).__name__}: {error}")
+            await asyncio.sleep(_POLL)
+
+    async def _relay_while_leader(self, connection: AsyncConnection) -> None:
+        # Only one relay at a time, or events of one meeting could overtake each other.
+        if not await connection.scalar(text("SELECT pg_try_advisory_lock(hashtext('outbox'))")):
+            return
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        await driver.add_listener(_CHANNEL, lambda *_: self._wake.set())
+        try:
+            while True:
+                self._wake.clear()
+                while await self._publish_batch(connection):
+                    pass
+                await self._woken()
+        finally:
+            # Ends the session, and with it the lock and the listener: the pool must not hand them to others.
+            await connection.invalidate()
+
+    async def _woken(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), _POLL)
+
+    async def _publish_batch(self, connection: AsyncConnection) -> bool:
+        rows = (await connection.execute(_OUTBOX.select().order_by(_OUTBOX.c.id).limit(_BATCH))).all()
+        sent = [self._bus.publish_raw(row.subject, row.payload, row.message_id, row.headers) for row in rows]
+        results = await asyncio.gather(*sent, return_exceptions=True)
+        stored = [row.id for row, result in zip(rows, results, strict=True) if result is None]
+        if stored:
+            await connection.execute(_OUTBOX.delete().where(_OUTBOX.c.id.in_(stored)))
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return len(rows) == _BATCH
