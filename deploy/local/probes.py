@@ -22,6 +22,7 @@ def grpc_serving(address: str, timeout: float = 2) -> bool:
     with grpc.insecure_channel(address) as channel:
         try:
             # An empty request asks for the server as a whole.
-            return bool(channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=timeout) == SERVING)
+            check: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/grpc.health.v1.Health/Check")
+            return check(b"", timeout=timeout) == SERVING
         except grpc.RpcError:
             return False
