@@ -1,0 +1,119 @@
+"""Words are heard as they were said, in order, with their times in the whole recording."""
+
+import asyncio
+import wave
+from collections.abc import Sequence
+from contextlib import aclosing
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deploy.local.sample import MEETING, WORDS
+from transcript_svc import media
+from transcript_svc.domain import Segment
+from transcript_svc.recognition import Heard, PocketSphinx, recogniser
+from transcript_svc.sphinx import cut
+
+
+async def ignore(done_ms: int, total_ms: int) -> None:
+    """Nobody watches."""
+
+
+@pytest.fixture(scope="module")
+async def meeting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample meeting's audio."""
+    wav = tmp_path_factory.mktemp("sample") / "meeting.wav"
+    await media.decode(MEETING, wav, None, ignore)
+    return wav
+
+
+@pytest.fixture(scope="module")
+async def heard(meeting: Path) -> list[Heard]:
+    """What the recogniser hears in it."""
+    sphinx = PocketSphinx()
+    try:
+        return [heard async for heard in sphinx.hear(meeting)]
+    finally:
+        await sphinx.close()
+
+
+def segments_in(heard: Sequence[Heard]) -> list[Segment]:
+    return [segment for piece in heard for segment in piece.segments]
+
+
+def word_error_rate(said: Sequence[str], heard: Sequence[str]) -> float:
+    """Insertions, deletions and substitutions (Levenshtein, by words) for each word said."""
+    row = list(range(len(heard) + 1))
+    for number, word in enumerate(said, start=1):
+        diagonal, row[0] = row[0], number
+        for column, other in enumerate(heard, start=1):
+            changed = min(row[column] + 1, row[column - 1] + 1, diagonal + (word != other))
+            diagonal, row[column] = row[column], changed
+    return row[-1] / len(said)
+
+
+def plain_words(text: str) -> list[str]:
+    return "".join(letter if letter.isalpha() or letter == "'" else " " for letter in text.lower()).split()
+
+
+def test_fewer_than_fifteen_words_in_a_hundred_are_misheard(heard: list[Heard]) -> None:
+    said = plain_words(WORDS.read_text())
+    words = plain_words(" ".join(segment.text for segment in segments_in(heard)))
+    assert word_error_rate(said, words) < 0.15
+
+
+def test_words_come_in_order_with_times_in_the_whole_recording(heard: list[Heard]) -> None:
+    words = [word for segment in segments_in(heard) for word in segment.words]
+    assert all(word.start_ms < word.end_ms for word in words)
+    assert all(one.end_ms <= two.start_ms for one, two in pairwise(words))
+    assert words[0].start_ms < 2_000
+    assert words[-1].end_ms > 25_000
+
+
+def test_only_words_are_kept(heard: list[Heard]) -> None:
+    text = " ".join(segment.text for segment in segments_in(heard))
+    assert not set("<>[]()+") & set(text)
+
+
+def test_pieces_come_while_the_rest_is_still_unheard(heard: list[Heard]) -> None:
+    assert len(heard) > 1
+    assert all(one.until_ms < two.until_ms for one, two in pairwise(heard))
+    for piece in heard:
+        assert all(segment.end_ms <= piece.until_ms for segment in piece.segments)
+
+
+def test_a_meeting_is_cut_only_where_nobody_speaks(meeting: Path) -> None:
+    chunks = cut(str(meeting))
+    with wave.open(str(meeting)) as audio:
+        samples = np.frombuffer(audio.readframes(audio.getnframes()), np.int16)
+    for chunk in chunks[1:]:
+        around = samples[(chunk.start_ms - 20) * 16 : (chunk.start_ms + 20) * 16]
+        assert np.abs(around.astype(np.int32)).max() < 1_000
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.02, 3.0])
+async def test_silence_is_heard_as_nothing(tmp_path: Path, seconds: float) -> None:
+    with wave.open(str(tmp_path / "silence.wav"), "wb") as audio:
+        audio.setparams((1, 2, 16_000, 0, "NONE", ""))
+        audio.writeframes(bytes(int(seconds * 16_000) * 2))
+    sphinx = PocketSphinx(processes=1)
+    assert segments_in([heard async for heard in sphinx.hear(tmp_path / "silence.wav")]) == []
+    await sphinx.close()
+
+
+async def test_leaving_early_stops_the_work_and_the_next_one_is_heard(meeting: Path) -> None:
+    sphinx = PocketSphinx()
+    async with aclosing(sphinx.hear(meeting)) as pieces:
+        first = await anext(pieces)
+    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task() and "_words" in repr(task)]
+    assert others == []
+    async with aclosing(sphinx.hear(meeting)) as pieces:
+        assert await anext(pieces) == first
+    await sphinx.close()
+
+
+def test_an_unknown_recogniser_is_refused_with_the_ones_there_are() -> None:
+    with pytest.raises(ValueError, match="pocketsphinx"):
+        recogniser("whisperer")

@@ -1,0 +1,62 @@
+"""Transcripts as text that other programs can read."""
+
+import json
+
+from transcript_svc import text
+from transcript_svc.domain import Segment, Word
+
+HELLO = Segment(0, 1_250, "hello there", (Word("hello", 0, 600), Word("there", 650, 1_250)))
+LATE = Segment(3_600_000, 3_601_001, "we are done")
+
+
+def test_plain_text_has_one_line_for_each_segment() -> None:
+    assert text.plain([HELLO, LATE]) == "hello there\nwe are done\n"
+
+
+def test_vtt_begins_with_its_name_and_has_times_with_a_point() -> None:
+    assert text.vtt([HELLO, LATE]) == (
+        "WEBVTT\n\n00:00:00.000 --> 00:00:01.250\nhello there\n\n01:00:00.000 --> 01:00:01.001\nwe are done\n"
+    )
+
+
+def test_srt_numbers_its_cues_and_has_times_with_a_comma() -> None:
+    assert text.srt([HELLO, LATE]) == (
+        "1\n00:00:00,000 --> 00:00:01,250\nhello there\n\n2\n01:00:00,000 --> 01:00:01,001\nwe are done\n"
+    )
+
+
+def test_vtt_escapes_what_would_be_read_as_markup() -> None:
+    rendered = text.vtt([Segment(0, 10, "a <b> & c --> d")])
+    assert "a &lt;b&gt; &amp; c --&gt; d" in rendered
+    assert rendered.count("-->") == 1
+
+
+def test_an_arrow_in_the_words_is_not_taken_for_times_in_srt() -> None:
+    assert text.srt([Segment(0, 10, "a --> b")]).count("-->") == 1
+
+
+def test_blank_lines_in_the_words_do_not_end_a_cue() -> None:
+    for render in (text.vtt, text.srt, text.plain):
+        assert "one two" in render([Segment(0, 10, "one\n\ntwo")])
+
+
+def test_a_cue_ends_after_it_begins_even_if_the_word_took_no_time() -> None:
+    assert "00:00:00.005 --> 00:00:00.006" in text.vtt([Segment(5, 5, "a")])
+
+
+def test_segments_without_words_make_no_cues() -> None:
+    assert text.srt([Segment(0, 10, " "), HELLO]).startswith("1\n00:00:00,000 --> 00:00:01,250\nhello")
+
+
+def test_an_empty_transcript_is_still_a_valid_file() -> None:
+    assert [text.plain([]), text.vtt([]), text.srt([])] == ["", "WEBVTT\n", ""]
+    assert json.loads(text.as_json([])) == {"segments": []}
+
+
+def test_json_keeps_every_word_with_its_times() -> None:
+    (segment,) = json.loads(text.as_json([HELLO]))["segments"]
+    assert segment["words"][1] == {"text": "there", "start_ms": 650, "end_ms": 1_250}
+
+
+def test_hours_beyond_a_hundred_are_written_out() -> None:
+    assert text.timestamp(360_000_001, ".") == "100:00:00.001"

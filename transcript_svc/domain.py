@@ -1,0 +1,131 @@
+"""What a transcript is and the rules it obeys."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+# A pause this long starts a new segment; a segment this long is cut at its next word.
+SEGMENT_PAUSE_MS = 600
+SEGMENT_LIMIT_MS = 15_000
+
+
+class Status(StrEnum):
+    """How far a transcript is."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    NO_AUDIO = "no_audio"
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing will be written by a worker any more."""
+        return self in FINAL
+
+
+FINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.NO_AUDIO})
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word, with its times from the beginning of the audio."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of speech between two pauses."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+    words: tuple[Word, ...] = ()
+
+    @classmethod
+    def of(cls, words: Sequence[Word]) -> "Segment":
+        """The segment that these words make; at least one word."""
+        return cls(words[0].start_ms, words[-1].end_ms, " ".join(word.text for word in words), tuple(words))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a recording's bytes lie and which meeting they belong to."""
+
+    recording_id: str
+    meeting_id: str
+    bucket: str
+    object_key: str
+    version_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """The mp3 made from a recording, as it lies in the audio bucket."""
+
+    bucket: str
+    object_key: str
+    version_id: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was said in one recording. One recording has exactly one transcript."""
+
+    id: str
+    recording_id: str
+    meeting_id: str
+    status: Status
+    created_at: datetime
+    # Counts how often work was begun; only the latest attempt may write.
+    attempt: int = 0
+    duration_ms: int = 0
+    language: str = ""
+    title: str = ""
+    reviewed: bool = False
+    locked: bool = False
+    audio_deleted: bool = False
+    audio: Audio | None = None
+    failure: str = ""
+    segments: tuple[Segment, ...] = field(default=())
+
+    @property
+    def word_count(self) -> int:
+        """Words in all segments."""
+        return sum(len(segment.words) for segment in self.segments)
+
+
+def begun(transcript: Transcript) -> Transcript | None:
+    """The transcript with a new attempt under way, or None where nothing is left to do."""
+    if transcript.status.is_final:
+        return None
+    return replace(transcript, status=Status.PROCESSING, attempt=transcript.attempt + 1)
+
+
+def may_write(transcript: Transcript, attempt: int) -> bool:
+    """A worker that was paused and overtaken must not write: only the latest attempt may, and only until it ends."""
+    return transcript.status is Status.PROCESSING and transcript.attempt == attempt
+
+
+def segments_of(words: Iterable[Word]) -> list[Segment]:
+    """Words in order, cut into segments at pauses and before they grow too long to read."""
+    segments: list[Segment] = []
+    waiting: list[Word] = []
+    for word in words:
+        if waiting and _cut_before(word, waiting):
+            segments.append(Segment.of(waiting))
+            waiting = []
+        waiting.append(word)
+    if waiting:
+        segments.append(Segment.of(waiting))
+    return segments
+
+
+def _cut_before(word: Word, waiting: Sequence[Word]) -> bool:
+    paused = word.start_ms - waiting[-1].end_ms >= SEGMENT_PAUSE_MS
+    return paused or word.end_ms - waiting[0].start_ms > SEGMENT_LIMIT_MS

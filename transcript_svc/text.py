@@ -1,0 +1,66 @@
+"""Writes a transcript as text: plain, WebVTT, SubRip or JSON."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+from transcript_svc.domain import Segment
+
+# https://www.w3.org/TR/webvtt1/#webvtt-cue-text: these three may not stand bare in a cue.
+_VTT_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
+def plain(segments: Sequence[Segment]) -> str:
+    """One line a segment."""
+    return "".join(f"{_line(segment)}\n" for segment in segments)
+
+
+def vtt(segments: Sequence[Segment]) -> str:
+    """WebVTT, for a <track> beside the audio."""
+    cues = (f"{_times(segment, '.')}\n{_line(segment).translate(_VTT_ESCAPES)}\n" for segment in _spoken(segments))
+    return "\n".join(["WEBVTT\n", *cues])
+
+
+def srt(segments: Sequence[Segment]) -> str:
+    """SubRip. It knows no escapes, so an arrow inside the text is broken up lest it be read as times."""
+    cues = (
+        f"{number}\n{_times(segment, ',')}\n{_line(segment).replace('-->', '-- >')}\n"
+        for number, segment in enumerate(_spoken(segments), start=1)
+    )
+    return "\n".join(cues)
+
+
+def as_json(segments: Sequence[Segment]) -> str:
+    """The segments with their words and times in milliseconds."""
+    return json.dumps({"segments": [asdict(segment) for segment in segments]}, ensure_ascii=False)
+
+
+FORMATS: dict[str, tuple[str, Callable[[Sequence[Segment]], str]]] = {
+    "txt": ("text/plain; charset=utf-8", plain),
+    "vtt": ("text/vtt; charset=utf-8", vtt),
+    "srt": ("application/x-subrip; charset=utf-8", srt),
+    "json": ("application/json", as_json),
+}
+
+
+def timestamp(milliseconds: int, decimal: str) -> str:
+    """HH:MM:SS with three decimals; hours grow beyond two digits where they must."""
+    seconds, millis = divmod(max(milliseconds, 0), 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{seconds:02}{decimal}{millis:03}"
+
+
+def _times(segment: Segment, decimal: str) -> str:
+    # A cue must end after it begins.
+    end_ms = max(segment.end_ms, segment.start_ms + 1)
+    return f"{timestamp(segment.start_ms, decimal)} --> {timestamp(end_ms, decimal)}"
+
+
+def _line(segment: Segment) -> str:
+    # A blank line would end the cue.
+    return " ".join(segment.text.split())
+
+
+def _spoken(segments: Sequence[Segment]) -> list[Segment]:
+    return [segment for segment in segments if segment.text.strip()]
