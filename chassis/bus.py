@@ -21,7 +21,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamConfig
 from nats.js.errors import Error as JetStreamError
-from nats.js.errors import NoStreamResponseError, NotFoundError
+from nats.js.errors import FetchTimeoutError, NoStreamResponseError, NotFoundError
 
 from chassis.errors import Unavailable
 from chassis.telemetry import headers, span
@@ -32,6 +32,7 @@ M = TypeVar("M", bound=Message)
 ACK_WAIT = 15.0
 """Seconds after which an event goes to another consumer, unless its own says that it is still at work."""
 _LONGEST_DELAY = 30.0
+_PULL = 3.0
 _KEEP = 14 * 24 * 3600.0
 _DUPLICATES = 2 * 3600.0
 
@@ -52,6 +53,7 @@ class Bus:
         self._nats = Client()
         self._connected = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._closing = False
 
     async def __aenter__(self) -> Self:
         self._tasks.append(asyncio.create_task(self._connect(), name="bus connect"))
@@ -60,13 +62,15 @@ class Bus:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # Python 3.11's wait_for, inside nats-py, can swallow a cancellation: loops look at the flag as well.
+        self._closing = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._nats.is_connected:
             with suppress(nats.errors.Error, TimeoutError):
                 await self._nats.drain()
-        elif not self._nats.is_closed:
+        elif self._connected.is_set():
             await self._nats.close()
 
     @property
@@ -171,12 +175,15 @@ class Bus:
                 group.create_task(self._work(kind, durable, handle))
 
     async def _work(self, kind: type[M], durable: str, handle: Callable[[Delivery[M]], Awaitable[None]]) -> None:
-        while True:
+        while not self._closing:
             try:
                 events = await self._subscribe(kind, durable)
-                while True:
-                    for received in await _fetch(events):
-                        await self._handle(kind, durable, received, handle)
+                try:
+                    while not self._closing:
+                        for received in await _fetch(events):
+                            await self._handle(kind, durable, received, handle)
+                finally:
+                    await _answer(events.unsubscribe)
             except (nats.errors.Error, JetStreamError, OSError, TimeoutError) as error:
                 log.warning("consumer_interrupted", durable=durable, error=_brief(error))
                 await asyncio.sleep(0.5)
@@ -220,9 +227,10 @@ class Bus:
 
 
 async def _fetch(events: JetStreamContext.PullSubscription) -> list[Msg]:
+    # The server's heartbeats tell a quiet subject (nothing to do) from a consumer that is gone (subscribe again).
     try:
-        return await events.fetch(1, timeout=30)
-    except nats.errors.TimeoutError:  # nothing new
+        return await events.fetch(1, timeout=_PULL, heartbeat=_PULL / 3)
+    except FetchTimeoutError:
         return []
 
 
@@ -237,7 +245,7 @@ async def _answer(send: Callable[[], Awaitable[object]]) -> None:
     try:
         await send()
     except (nats.errors.Error, OSError) as error:
-        log.warning("event_answer_lost", error=_brief(error))
+        log.warning("nats_send_lost", error=_brief(error))
 
 
 def _parse(kind: type[M], received: Msg) -> M:

@@ -44,9 +44,10 @@ class Server:
         self.port = self._server.add_secure_port(listen, tls.server_credentials())
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._probe: grpc.aio.Server | None = None
+        self.health_port: int | None = None
         if health_listen:
             self._probe = grpc.aio.server()
-            self._probe.add_insecure_port(health_listen)
+            self.health_port = self._probe.add_insecure_port(health_listen)
             health_pb2_grpc.add_HealthServicer_to_server(self._health, self._probe)
 
     def add(self, register: Callable[[T, grpc.aio.Server], None], servicer: T, descriptor: ServiceDescriptor) -> None:
