@@ -7,5 +7,6 @@ from deploy.local.moto import Moto
 from deploy.local.nats import Nats
 from deploy.local.part import Part, PartError
 from deploy.local.postgres import Postgres
+from deploy.local.stack import Stack
 
-__all__ = ["Moto", "Nats", "Part", "PartError", "Postgres"]
+__all__ = ["Moto", "Nats", "Part", "PartError", "Postgres", "Stack"]

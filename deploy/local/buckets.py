@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import botocore.session
-
 KEPT_DAYS = 14  # the longest that SQS keeps a message
 ATTEMPTS = 5  # before a message goes to the dead-letter queue
 
@@ -17,21 +15,24 @@ class Cloud:
 
     endpoint: str | None
     region: str
-    access_key_id: str
-    secret_access_key: str
+    access_key_id: str | None  # without one, whatever botocore finds: a profile, an instance's role
+    secret_access_key: str | None
 
     def env(self) -> dict[str, str]:
         """The variables that every AWS client understands."""
         variables = {
+            "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_ACCESS_KEY_ID": self.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
         }
-        return variables if self.endpoint is None else {"AWS_ENDPOINT_URL": self.endpoint, **variables}
+        return {name: value for name, value in variables.items() if value is not None}
 
     def client(self, service: str) -> Any:
         """A blocking client, for set-up and for tests."""
+        import botocore.session  # takes half a second, and most commands do without
+
         return botocore.session.get_session().create_client(
             service,
             region_name=self.region,

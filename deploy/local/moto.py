@@ -7,6 +7,7 @@ from deploy.local.part import PYTHON, Part
 from deploy.local.probes import http_ok
 
 REGION = "eu-central-1"
+ACCOUNT = "123456789012"  # moto's own
 
 
 class Moto(Part):
@@ -27,7 +28,14 @@ class Moto(Part):
 
     def env(self) -> dict[str, str]:
         """AWS_* and the names of the buckets and queues of the stack."""
-        return {**self.cloud.env(), **provision(self.cloud)}
+        queue = f"{self.endpoint}/{ACCOUNT}/assent-recordings"
+        return {
+            **self.cloud.env(),
+            "ASSENT_RECORDINGS_BUCKET": "assent-recordings",
+            "ASSENT_AUDIO_BUCKET": "assent-audio",
+            "ASSENT_RECORDINGS_QUEUE_URL": queue,
+            "ASSENT_RECORDINGS_DLQ_URL": f"{queue}-dead",
+        }
 
     def fresh_buckets(self, prefix: str) -> dict[str, str]:
         """Make two buckets and two queues of your own, `<prefix>-…`, and return the variables that name them."""
@@ -40,4 +48,5 @@ class Moto(Part):
         return http_ok(f"{self.endpoint}/moto-api/")
 
     def provision(self) -> None:
-        provision(self.cloud)
+        made = provision(self.cloud)
+        assert made.items() <= self.env().items(), f"moto named things in another way than env() does: {made}"

@@ -32,6 +32,7 @@ class Part:
     name: str
     advice: ClassVar[str] = "read the whole log, then run `make up` again"
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    preferred_port: ClassVar[int | None] = None
     patience: ClassVar[float] = 60.0  # seconds until it must be ready
 
     def __init__(self, run_dir: RunDir | Path | str) -> None:
@@ -47,7 +48,7 @@ class Part:
     @property
     def address(self) -> str:
         """Where the part answers."""
-        return f"127.0.0.1:{self.run_dir.port(self.port_names[0])}"
+        return f"127.0.0.1:{self.run_dir.port(self.port_names[0], self.preferred_port)}"
 
     def command(self) -> list[str]:
         """The command line."""
@@ -106,12 +107,18 @@ class Part:
     def free_ports(self) -> None:
         """Take other ports where a stranger sits on ours. Only while the part does not run."""
         for name in self.port_names:
-            if not is_free(self.run_dir.port(name)):
-                self.run_dir.move_port(name)
+            port = self.run_dir.port(name, self.preferred_port)
+            deadline = time.monotonic() + 1  # a killed process of many threads holds its sockets a moment longer
+            while not is_free(port):
+                if time.monotonic() > deadline:
+                    self.run_dir.move_port(name)
+                    break
+                time.sleep(0.02)
 
     def start(self) -> bool:
         """Make it run and wait until it is ready. Returns whether it had to be started."""
         if self.current:
+            self.await_ready()
             return False
         self.stop()
         self.prepare()
@@ -122,8 +129,11 @@ class Part:
 
     def launch(self) -> int:
         """Start the process and return its pid."""
-        environment = {**os.environ, **self.settings()}
-        return process.spawn(self.command(), environment, REPOSITORY, self.log)
+        return process.spawn(self.command(), {**self.inherited(), **self.settings()}, REPOSITORY, self.log)
+
+    def inherited(self) -> dict[str, str]:
+        """Our own environment without settings: those that the process shall have are in `settings`."""
+        return {name: value for name, value in os.environ.items() if not name.startswith(("ASSENT_", "AWS_"))}
 
     def await_ready(self) -> None:
         """Wait for the probe.
@@ -132,12 +142,14 @@ class Part:
             PartError: the process ended, or its time is over.
         """
         deadline = time.monotonic() + self.patience
+        pause = 0.02
         while not _answers(self.ready):
             if self.pid is None:
                 raise self.failure("ended while it started")
             if time.monotonic() > deadline:
                 raise self.failure(f"was not ready after {self.patience:.0f} s")
-            time.sleep(0.03)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.25)
 
     def stop(self, grace: float = 10) -> None:
         """Stop the process that was started by us; SIGKILL when it takes longer than `grace` seconds."""

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from deploy.local import postgres_binaries
-from deploy.local.databases import make_databases, run_statements
 from deploy.local.part import Part, PartError
 from deploy.local.postgres_binaries import User
 from deploy.local.process import Process, start_time, stop
@@ -82,10 +81,14 @@ class Postgres(Part):
 
     def execute(self, statements: Sequence[str], database: str = "postgres") -> None:
         """Run statements as the superuser, each in a transaction of its own."""
+        from deploy.local.databases import run_statements  # takes most of a second, and most commands do without
+
         _in_thread(run_statements(self.url(database), statements))
 
     def provision(self) -> None:
         """Make the roles and databases that are missing."""
+        from deploy.local.databases import make_databases
+
         _in_thread(make_databases(self.url(), {name: self.password(name) for name in DATABASES}))
 
     # The process
@@ -152,6 +155,7 @@ class Postgres(Part):
             lock.unlink()
 
     def _initialise(self) -> None:
+        shutil.rmtree(self.run_dir.path / "migrated", ignore_errors=True)  # said of databases that are gone
         data, user = self.data.resolve(), self._user()
         data.mkdir(mode=0o700)
         os.chown(data, user.uid, user.gid)

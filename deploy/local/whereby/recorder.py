@@ -8,9 +8,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-import av
-from aiobotocore.session import get_session
-
 from deploy.local.sample import MEETING
 from deploy.local.whereby.meetings import Destination
 
@@ -59,6 +56,8 @@ async def put(file: File, room: str, start: datetime, destination: Destination) 
     """Upload the recording. Returns bucket, key, version and start of what lies there now."""
     name = key(file, room, start, destination.file_format)
     body = await asyncio.to_thread(content, file.path, destination.file_format)
+    from aiobotocore.session import get_session  # takes half a second, which a room should not wait for
+
     async with get_session().create_client(
         "s3",
         endpoint_url=os.environ.get("AWS_ENDPOINT_URL"),
@@ -75,6 +74,8 @@ def content(path: Path, wanted: str) -> bytes:
     """The file's bytes, in another container if another one is wanted."""
     if path.suffix == f".{wanted}" or wanted == "mp4":
         return path.read_bytes()
+    import av
+
     target = io.BytesIO()
     with av.open(str(path)) as source, av.open(target, "w", format="matroska") as copy:
         streams = {stream: copy.add_stream_from_template(stream) for stream in source.streams}
