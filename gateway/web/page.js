@@ -1,0 +1,142 @@
+/** What every page does first: language, texts, the token from the address, and a way to ask for one. */
+
+import { Api, backOffMs } from "./api.js";
+import { element } from "./elements.js";
+import { forgetToken, keepToken, pageToken, takeTokenFromAddress } from "./session.js";
+import { chooseLanguage, Texts } from "./texts.js";
+
+/** The page's texts, already filled into it. */
+export async function startPage() {
+  takeTokenFromAddress();
+  const language = chooseLanguage(new URLSearchParams(location.search).get("lang"));
+  try {
+    const texts = await Texts.load(language);
+    document.documentElement.lang = language;
+    texts.fill(document);
+    showSignOut();
+    return texts;
+  } finally {
+    // Shown at last even where the texts could not be had: the page's own English is better than nothing.
+    document.body.hidden = false;
+  }
+}
+
+/** The last part of the path, for pages at `/kind/{id}`. */
+export function idFromAddress() {
+  return decodeURIComponent(location.pathname.split("/").filter(Boolean).at(-1) ?? "");
+}
+
+/** Replaces `container`'s content by a sentence about what is wrong, and what can be done about it. */
+export function showProblem(container, title, explanation, action = null) {
+  const parts = [heading(container, title), element("p", {}, explanation)];
+  if (action) {
+    const button = element("button", { type: "button", class: "primary" }, action.label);
+    button.addEventListener("click", action.onClick);
+    parts.push(button);
+  }
+  container.replaceChildren(element("section", { class: "problem", role: "alert" }, ...parts));
+  container.hidden = false;
+}
+
+/**
+ * Calls `load(api, token)` with the page's token. Asks for a token where there is none (with `invitation`'s title and
+ * explanation, if given) or it is not accepted, shows `notFound` ({title, explanation}) where there is no such thing,
+ * and tries again where the service cannot be reached.
+ */
+export async function loadWithToken(container, texts, { token, invitation, notFound, load }) {
+  if (!token) {
+    askForToken(container, texts, invitation ?? { explanation: texts.say("page.token_explained") });
+    return;
+  }
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await load(new Api({ token }), token);
+      return;
+    } catch (error) {
+      if (!error.isTemporary) {
+        explain(container, texts, error, notFound);
+        return;
+      }
+      showProblem(container, texts.say("page.unavailable_title"), texts.say("page.unreachable"));
+      await new Promise((resolve) => setTimeout(resolve, backOffMs(attempt, error.retryAfterSeconds)));
+    }
+  }
+}
+
+function explain(container, texts, error, notFound) {
+  if (error.status === 401) {
+    askForToken(container, texts, { explanation: texts.say("page.token_refused") });
+  } else if (error.status === 403 || error.status === 404) {
+    showProblem(container, notFound.title, notFound.explanation);
+  } else {
+    showProblem(container, texts.say("page.unavailable_title"), texts.say("page.failed", { detail: error.message }), {
+      label: texts.say("page.try_again"),
+      onClick: () => location.reload(),
+    });
+    if (!error.status) throw error;
+  }
+}
+
+// A form for a token, in place of the container's content; the page starts again with it.
+function askForToken(container, texts, { title = texts.say("page.token_title"), explanation }) {
+  const input = element("input", { id: "token", name: "token", autocomplete: "off", spellcheck: "false", required: true });
+  const form = element(
+    "form",
+    { class: "token" },
+    heading(container, title),
+    element("p", {}, explanation),
+    element("label", { for: "token" }, texts.say("page.token_label")),
+    element("div", { class: "row" }, input, element("button", { class: "primary" }, texts.say("page.token_send"))),
+  );
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    keepToken(input.value);
+    location.reload();
+  });
+  container.replaceChildren(form);
+  container.hidden = false;
+}
+
+// One h1 a page: where the page has its own, what stands in a part of it is one lower.
+function heading(container, title) {
+  return element(container.dataset.heading ?? "h1", {}, title);
+}
+
+/** Hands a fetched file to the browser's own download. */
+export function saveFile(blob, name) {
+  const address = URL.createObjectURL(blob);
+  element("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+}
+
+/** Fetches a recording's certificate of erasure, and says below the button why there is none. */
+export function certificateButton(api, texts, recordingId) {
+  const button = element("button", { type: "button" }, texts.say("page.certificate"));
+  const said = element("p", { class: "hint", role: "status" });
+  button.addEventListener("click", async () => {
+    said.textContent = "";
+    try {
+      const certificate = await api.download(`/v1/recordings/${encodeURIComponent(recordingId)}/certificate`);
+      saveFile(certificate, `certificate-${recordingId}.${certificate.type.includes("json") ? "json" : "jws"}`);
+    } catch (error) {
+      said.textContent = whyNoCertificate(texts, error);
+    }
+  });
+  return element("div", { class: "certificate" }, button, said);
+}
+
+function whyNoCertificate(texts, error) {
+  if (error.status === 401 || error.status === 403) return texts.say("page.certificate_refused");
+  if (error.reason === "NOT_ERASED") return texts.say("page.certificate_later");
+  return texts.say("page.failed", { detail: error.message });
+}
+
+function showSignOut() {
+  const button = document.querySelector("#sign-out");
+  if (!button || !pageToken()) return;
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    forgetToken();
+    location.assign("/");
+  });
+}

@@ -1,0 +1,152 @@
+/**
+ * <recording-consent meeting-id="…" token="…"> asks one participant whether the meeting's audio may be stored.
+ *
+ * It always asks, blocks nothing, and closes only when the answer is stored. Attributes: `meeting-id`, `token` (a
+ * participant token of that meeting or the JWT of somebody signed in), `lang`, and `base`, the gateway's origin where
+ * that is not the page's own. Events: `consent-stored` (detail: the API's reply) and `consent-postponed`.
+ */
+
+import { AnswerDelivery } from "./answer-delivery.js";
+import { Api } from "./api.js";
+import { build } from "./recording-consent-view.js";
+import { chooseLanguage, Texts } from "./texts.js";
+
+class RecordingConsent extends HTMLElement {
+  static observedAttributes = ["meeting-id", "token"];
+
+  #api;
+  #texts;
+  #view;
+  #delivery;
+  #answered = null;
+  #isDelivering = false;
+  #started = false;
+  #onKey = (event) => this.#postponeByKey(event);
+  #onOnline = () => this.#delivery?.tryNow();
+
+  get token() {
+    return this.getAttribute("token");
+  }
+
+  set token(token) {
+    this.setAttribute("token", token);
+  }
+
+  connectedCallback() {
+    document.addEventListener("keydown", this.#onKey);
+    window.addEventListener("online", this.#onOnline);
+    this.#startOnce();
+  }
+
+  disconnectedCallback() {
+    document.removeEventListener("keydown", this.#onKey);
+    window.removeEventListener("online", this.#onOnline);
+  }
+
+  attributeChangedCallback() {
+    this.#startOnce();
+  }
+
+  #startOnce() {
+    if (this.#started || !this.isConnected || !this.getAttribute("meeting-id") || !this.token) return;
+    this.#started = true;
+    this.#start();
+  }
+
+  async #start() {
+    this.#api = new Api({ base: this.getAttribute("base") ?? "", token: this.token });
+    const closest = this.closest("[lang]")?.lang;
+    this.#texts = await Texts.load(chooseLanguage(closest));
+    this.#view = build(this.attachShadow({ mode: "open" }), this.#texts, {
+      onAnswer: (given) => this.#answer(given, crypto.randomUUID()),
+      onPostpone: () => this.#postpone(),
+      onReturn: () => this.#ask({ moveFocus: true }),
+      onTryNow: () => this.#delivery.tryNow(),
+    });
+    this.#delivery = new AnswerDelivery({
+      send: (answer, key) => this.#api.post(this.#path, answer, { idempotencyKey: key }),
+      onDelay: () => this.#view.showDelay(),
+    });
+    const interrupted = this.#interruptedAnswer();
+    if (interrupted) this.#ask().then(() => this.#answer(interrupted.given, interrupted.key));
+    else this.#showWhatIsStored();
+  }
+
+  get #path() {
+    return `/v1/meetings/${encodeURIComponent(this.getAttribute("meeting-id"))}/consent`;
+  }
+
+  async #showWhatIsStored() {
+    try {
+      this.#answered = (await this.#api.get(this.#path)).consent_given ?? null;
+    } catch (error) {
+      // Not knowing an earlier answer is no reason not to ask.
+      console.warn("the stored answer could not be read, so the question is asked:", error.message);
+    }
+    if (this.#answered === null) this.#ask();
+    else this.#view.showAnswered(this.#answered);
+  }
+
+  async #ask({ moveFocus = false } = {}) {
+    this.#view.showQuestion(this.#answered, { moveFocus });
+  }
+
+  async #answer(given, key) {
+    const answer = { consent_given: given, notice_version: this.#texts.noticeVersion, language: this.#texts.language };
+    this.#keepUntilStored(given, key);
+    this.#isDelivering = true;
+    this.#view.showDelivering(given);
+    const delivered = this.#delivery.deliver(answer, key);
+    try {
+      this.#settle(await delivered);
+    } catch (error) {
+      this.#isDelivering = false;
+      this.#forgetInterrupted();
+      this.#view.showRefusal(error.message);
+    }
+  }
+
+  #settle(stored) {
+    // Two quick answers share one delivery; the first call to come back has told everything.
+    if (!this.#isDelivering) return;
+    this.#isDelivering = false;
+    this.#answered = stored.consent_given;
+    this.#forgetInterrupted();
+    this.#view.showAnswered(this.#answered, { announce: true });
+    this.dispatchEvent(new CustomEvent("consent-stored", { detail: stored, bubbles: true, composed: true }));
+  }
+
+  #postpone() {
+    if (this.#isDelivering) return;
+    if (this.#answered === null) this.#view.showPostponed();
+    else this.#view.showAnswered(this.#answered);
+    this.dispatchEvent(new CustomEvent("consent-postponed", { bubbles: true, composed: true }));
+  }
+
+  // Escape belongs to us only while the focus is here or nowhere in particular: other parts of a page may use it too.
+  #postponeByKey(event) {
+    if (event.key !== "Escape" || event.defaultPrevented || !this.#view?.isAsking) return;
+    if (event.target === document.body || event.target === document.documentElement || event.target === this) {
+      this.#postpone();
+    }
+  }
+
+  // A tab closed or reloaded before the answer was stored takes it up again, under the same key.
+  get #storageKey() {
+    return `assent.answer.${this.getAttribute("meeting-id")}`;
+  }
+
+  #keepUntilStored(given, key) {
+    localStorage.setItem(this.#storageKey, JSON.stringify({ given, key }));
+  }
+
+  #forgetInterrupted() {
+    localStorage.removeItem(this.#storageKey);
+  }
+
+  #interruptedAnswer() {
+    return JSON.parse(localStorage.getItem(this.#storageKey) ?? "null");
+  }
+}
+
+customElements.define("recording-consent", RecordingConsent);

@@ -1,0 +1,55 @@
+/** Who this browser is: an owner or participant token for the pages, and one participant token for each meeting. */
+
+const TOKEN = "assent.token";
+const PARTICIPANT_AUDIENCE = "assent-participant";
+
+/** Takes `#token=…` out of the address bar, so that it is neither bookmarked nor shared by accident. */
+export function takeTokenFromAddress() {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!token) return;
+  keepToken(token);
+  history.replaceState(history.state, "", location.pathname + location.search);
+}
+
+export function keepToken(token) {
+  localStorage.setItem(TOKEN, token.trim());
+}
+
+export function forgetToken() {
+  localStorage.removeItem(TOKEN);
+}
+
+export function pageToken() {
+  return localStorage.getItem(TOKEN);
+}
+
+/** The token of somebody who is signed in, which says who they are in every room. */
+export function signedInToken() {
+  const token = pageToken();
+  return token && audienceOf(token) !== PARTICIPANT_AUDIENCE ? token : null;
+}
+
+export function keepParticipant(roomName, meetingId, token) {
+  localStorage.setItem(`assent.participant.${meetingId}`, token);
+  localStorage.setItem(`assent.meeting.${roomName}`, meetingId);
+}
+
+/** The token from the last meeting in this room: it says who we are, if that meeting is still the one that opens. */
+export function participantTokenOfRoom(roomName) {
+  const meetingId = localStorage.getItem(`assent.meeting.${roomName}`);
+  return meetingId && participantTokenOfMeeting(meetingId);
+}
+
+export function participantTokenOfMeeting(meetingId) {
+  return localStorage.getItem(`assent.participant.${meetingId}`);
+}
+
+// Read, not verified: it only decides which of our own tokens to show to the gateway, which verifies it.
+function audienceOf(token) {
+  try {
+    const payload = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+    return JSON.parse(atob(payload)).aud;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,120 @@
+/** The transcript page's audio: plays it where it was kept, and says in a sentence where it was not. */
+
+import { backOffMs } from "./api.js";
+import { element } from "./elements.js";
+import { certificateButton } from "./page.js";
+import { Waveform } from "./waveform.js";
+
+export class TranscriptAudio {
+  #api;
+  #texts;
+  #transcript;
+  #parts;
+  #player = null;
+  #waveform = new Waveform((fraction) => this.#seekTo(fraction));
+  #isErased = false;
+  #onTime;
+
+  /** `onTime(milliseconds)` while it plays. */
+  constructor(api, texts, transcript, { onTime }) {
+    this.#api = api;
+    this.#texts = texts;
+    this.#transcript = transcript;
+    this.#onTime = onTime;
+    const byId = (id) => document.querySelector(`#${id}`);
+    this.#parts = { section: byId("audio"), player: byId("player"), says: byId("audio-says"), proof: byId("proof") };
+  }
+
+  /** Asks until it is known whether there is audio: an undecided verdict is a matter of time. */
+  async load() {
+    this.#say("audio_loading");
+    for (let attempt = 0; !this.#isErased; attempt++) {
+      try {
+        this.#play(await this.#api.download(this.#path("mp3")));
+        await this.#drawWaveform();
+        return;
+      } catch (error) {
+        if (!this.#explain(error)) return;
+        await new Promise((resolve) => setTimeout(resolve, backOffMs(attempt + 2, error.retryAfterSeconds)));
+      }
+    }
+  }
+
+  /** The audio is gone: what was fetched before is let go too. */
+  showErased() {
+    this.#isErased = true;
+    this.#letGo();
+    this.#say("audio_deleted");
+    this.#parts.proof.replaceChildren(certificateButton(this.#api, this.#texts, this.#transcript.recording_id));
+  }
+
+  showMissing() {
+    this.#say("audio_missing");
+  }
+
+  playFrom(milliseconds) {
+    this.#player.currentTime = milliseconds / 1000;
+    this.#player.play();
+  }
+
+  get isPlayable() {
+    return this.#player !== null;
+  }
+
+  #path(file) {
+    return `/v1/transcripts/${encodeURIComponent(this.#transcript.id)}/audio/${file}`;
+  }
+
+  #play(mp3) {
+    if (this.#isErased) return;
+    // A media element sends no Authorization header, so the bytes are fetched and played from memory.
+    this.#player = element("audio", { controls: true, src: URL.createObjectURL(mp3) });
+    this.#player.setAttribute("aria-label", this.#texts.say("transcript.audio"));
+    this.#player.addEventListener("timeupdate", () => {
+      this.#waveform.showPlayed(this.#player.currentTime / (this.#player.duration || Infinity));
+      this.#onTime(this.#player.currentTime * 1000);
+    });
+    this.#parts.player.replaceChildren(this.#player);
+    this.#parts.player.hidden = false;
+    this.#say("audio_kept");
+  }
+
+  async #drawWaveform() {
+    const { waveform } = await this.#api.get(this.#path("waveform"));
+    if (!waveform?.length || !this.isPlayable) return;
+    this.#waveform.draw(waveform);
+    this.#parts.player.prepend(this.#waveform.element);
+  }
+
+  /** Says what stands in the way; true where asking again makes sense. */
+  #explain(error) {
+    if (error.reason === "AUDIO_DELETED" || error.status === 410) this.showErased();
+    else if (error.reason === "CONSENT_UNDECIDED") return this.#say("audio_undecided");
+    else if (error.status === 404) this.showMissing();
+    else {
+      this.#say("audio_failed");
+      return error.isTemporary;
+    }
+    return false;
+  }
+
+  #say(key) {
+    this.#parts.section.hidden = false;
+    this.#parts.says.textContent = this.#texts.say(`transcript.${key}`);
+    return true;
+  }
+
+  #seekTo(fraction) {
+    if (this.#player.duration) this.#player.currentTime = fraction * this.#player.duration;
+  }
+
+  #letGo() {
+    if (this.#player) URL.revokeObjectURL(this.#player.src);
+    this.#player?.pause();
+    this.#player?.removeAttribute("src");
+    this.#player?.load();
+    this.#player = null;
+    this.#parts.player.replaceChildren();
+    this.#parts.player.hidden = true;
+  }
+}

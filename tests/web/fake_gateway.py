@@ -1,0 +1,293 @@
+"""A gateway in memory: the design's HTTP API as far as the pages use it, and the real files under its strict policy."""
+
+import asyncio
+import itertools
+import json
+import uuid
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from tests.web.pages import page_routes
+
+SECRET = "a-secret-of-the-fake-that-is-long-enough"
+OWNER = "owner-demo"
+OWNER_TOKEN = jwt.encode({"iss": "fake", "aud": "assent", "sub": OWNER}, SECRET, "HS256")
+
+
+class Problem(Exception):
+    """An error as the API tells it."""
+
+    def __init__(self, status: int, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.reason, self.detail = status, reason, detail
+
+
+@dataclass
+class Answered:
+    """What one participant said last."""
+
+    consent_given: bool
+    revision: int
+    notice_version: str
+    language: str
+
+
+@dataclass
+class FakeMeeting:
+    """A meeting with the people who opened it and their answers."""
+
+    id: str
+    room: str
+    room_url: str
+    people: set[str] = field(default_factory=set)
+    answers: dict[str, Answered] = field(default_factory=dict)
+    by_request: dict[str, Answered] = field(default_factory=dict)
+
+    def counts(self) -> dict[str, int]:
+        granted = sum(answer.consent_given for answer in self.answers.values())
+        present = len(self.people | self.answers.keys())
+        answered = len(self.answers)
+        return {
+            "present": present,
+            "granted": granted,
+            "denied": answered - granted,
+            "unanswered": present - answered,
+        }
+
+
+class FakeGateway:
+    """State that tests look into, and the application that serves it."""
+
+    def __init__(self, whereby_origin: str) -> None:
+        self.whereby_origin = whereby_origin
+        self.rooms: list[str] = []
+        self.meetings: dict[str, FakeMeeting] = {}
+        self.recordings: dict[str, dict[str, Any]] = {}
+        self.transcripts: dict[str, dict[str, Any]] = {}
+        self.audio: dict[str, bytes] = {}
+        self.withheld: dict[str, tuple[int, str]] = {}  # transcript id -> status and reason instead of its audio
+        self.events: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.sockets: dict[str, set[WebSocket]] = defaultdict(set)
+        self._revisions = itertools.count(1)
+
+    def application(self) -> Starlette:
+        """Serves everything; one for each instance."""
+        api = [
+            Route("/v1/rooms", self.list_rooms),
+            Route("/v1/rooms", self.create_room, methods=["POST"]),
+            Route("/v1/rooms/{name}/meeting", self.open_meeting, methods=["POST"]),
+            Route("/v1/meetings/{id}", self.get_meeting),
+            Route("/v1/meetings/{id}/consent", self.get_consent),
+            Route("/v1/meetings/{id}/consent", self.submit_answer, methods=["POST"]),
+            Route("/v1/recordings", self.list_recordings),
+            Route("/v1/recordings/{id}/certificate", self.get_certificate),
+            Route("/v1/transcripts", self.list_transcripts),
+            Route("/v1/transcripts/{id}", self.get_transcript),
+            Route("/v1/transcripts/{id}/text", self.get_text),
+            Route("/v1/transcripts/{id}/audio/{file}", self.get_audio),
+            WebSocketRoute("/v1/meetings/{id}/events", self.follow),
+            WebSocketRoute("/v1/transcripts/{id}/events", self.follow),
+        ]
+        return Starlette(routes=[*api, *page_routes(self.whereby_origin)], exception_handlers={Problem: _problem})
+
+    async def emit(self, subject: str, event: str, **data: Any) -> None:
+        """Tell everybody who follows this meeting or transcript, and keep it for those who come later."""
+        told = {"event": event, "data": data}
+        self.events[subject].append(told)
+        for socket in list(self.sockets[subject]):
+            await socket.send_json(told)
+
+    async def list_rooms(self, request: Request) -> Response:
+        self._require_owner(request)
+        return JSONResponse({"rooms": [{"name": name} for name in self.rooms], "next_page_token": ""})
+
+    async def create_room(self, request: Request) -> Response:
+        self._require_owner(request)
+        name = (await request.json())["name"]
+        if name in self.rooms:
+            raise Problem(409, "ROOM_EXISTS", f"there is a room {name} already")
+        self.rooms.append(name)
+        return JSONResponse({"name": name}, 201)
+
+    async def open_meeting(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in self.rooms:
+            raise Problem(404, "ROOM_NOT_FOUND", f"no room {name}")
+        meeting = next((each for each in self.meetings.values() if each.room == name), None)
+        if meeting is None:
+            meeting_id = str(uuid.uuid4())
+            meeting = FakeMeeting(meeting_id, name, f"{self.whereby_origin}/{name}-{meeting_id[:8]}")
+            self.meetings[meeting_id] = meeting
+        claims = self._claims_if_any(request)
+        known = claims and (claims.get("meeting_id") == meeting.id or claims["aud"] == "assent")
+        participant = claims["sub"] if claims and known else uuid.uuid4().hex
+        meeting.people.add(participant)
+        return JSONResponse(
+            {
+                "meeting": self._shown(meeting, is_owner=participant == OWNER),
+                "participant": {"id": participant, "token": participant_token(meeting.id, participant)},
+                "consent": self._consent(meeting, participant),
+            }
+        )
+
+    async def get_meeting(self, request: Request) -> Response:
+        meeting, participant = self._meeting(request)
+        return JSONResponse(self._shown(meeting, is_owner=participant == OWNER))
+
+    async def get_consent(self, request: Request) -> Response:
+        meeting, participant = self._meeting(request)
+        return JSONResponse(self._consent(meeting, participant))
+
+    async def submit_answer(self, request: Request) -> Response:
+        meeting, participant = self._meeting(request)
+        body = await request.json()
+        if not isinstance(body.get("consent_given"), bool):
+            raise Problem(422, "ANSWER_MISSING", "consent_given must be true or false")
+        key = request.headers["Idempotency-Key"]
+        if key not in meeting.by_request:
+            meeting.by_request[key] = Answered(
+                body["consent_given"], next(self._revisions), body["notice_version"], body["language"]
+            )
+            meeting.answers[participant] = meeting.by_request[key]
+            await self.emit(meeting.id, "CONSENT", counts=meeting.counts())
+        answer = meeting.by_request[key]
+        return JSONResponse(
+            {
+                "status": "success",
+                "consent_id": key,
+                "consent_given": answer.consent_given,
+                "revision": answer.revision,
+                "answered_at": "2026-11-22T10:00:00Z",
+            }
+        )
+
+    async def list_recordings(self, request: Request) -> Response:
+        self._require_owner(request)
+        wanted = request.query_params["meeting_id"]
+        found = [each for each in self.recordings.values() if each["meeting_id"] == wanted]
+        return JSONResponse({"recordings": found, "next_page_token": ""})
+
+    async def get_certificate(self, request: Request) -> Response:
+        self._require_owner(request)
+        recording = self.recordings[request.path_params["id"]]
+        if recording["state"] != "ERASED":
+            raise Problem(409, "NOT_ERASED", "the audio is not yet verified gone")
+        return JSONResponse({"certificate": f"header.{recording['id']}.signature"})
+
+    async def list_transcripts(self, request: Request) -> Response:
+        self._require_owner(request)
+        return JSONResponse({"transcripts": list(self.transcripts.values()), "next_page_token": ""})
+
+    async def get_transcript(self, request: Request) -> Response:
+        return JSONResponse(self._transcript(request))
+
+    async def get_text(self, request: Request) -> Response:
+        segments = self._transcript(request)["segments"]
+        return PlainTextResponse("\n".join(segment["text"] for segment in segments))
+
+    async def get_audio(self, request: Request) -> Response:
+        transcript_id = self._transcript(request)["id"]
+        if transcript_id in self.withheld:
+            raise Problem(*self.withheld[transcript_id], "the audio is not handed out")
+        if request.path_params["file"] == "waveform":
+            return JSONResponse({"waveform": [0.1, 0.8, 0.4, 0.9, 0.2] * 60})
+        return Response(self.audio[transcript_id], media_type="audio/mpeg", headers={"Cache-Control": "no-store"})
+
+    async def follow(self, socket: WebSocket) -> None:
+        """Replay, then live; the token comes as a subprotocol."""
+        subprotocols = socket.scope["subprotocols"]
+        token = next((each.removeprefix("bearer.") for each in subprotocols if each.startswith("bearer.")), None)
+        if token is None or "assent.v1" not in subprotocols or _claims(token) is None:
+            await socket.close(4401)
+            return
+        await socket.accept("assent.v1")
+        subject = socket.path_params["id"]
+        for told in self.events[subject]:
+            await socket.send_json(told)
+        self.sockets[subject].add(socket)
+        try:
+            await socket.receive()
+        except WebSocketDisconnect:
+            pass
+        finally:
+            self.sockets[subject].discard(socket)
+
+    async def drop_connections(self, subject: str) -> None:
+        """Break every line, as a restart would."""
+        await asyncio.gather(*(socket.close(1012) for socket in list(self.sockets[subject])))
+
+    def _meeting(self, request: Request) -> tuple[FakeMeeting, str]:
+        claims = self._required_claims(request)
+        meeting = self.meetings.get(request.path_params["id"])
+        if meeting is None:
+            raise Problem(404, "MEETING_NOT_FOUND", "no such meeting")
+        if claims["aud"] != "assent" and claims["meeting_id"] != meeting.id:
+            raise Problem(403, "NOT_A_PARTICIPANT", "the token is for another meeting")
+        return meeting, claims["sub"]
+
+    def _transcript(self, request: Request) -> dict[str, Any]:
+        self._required_claims(request)
+        transcript = self.transcripts.get(request.path_params["id"])
+        if transcript is None:
+            raise Problem(404, "TRANSCRIPT_NOT_FOUND", "no such transcript")
+        return transcript
+
+    def _require_owner(self, request: Request) -> None:
+        if self._required_claims(request)["aud"] != "assent":
+            raise Problem(403, "NOT_THE_OWNER", "only the owner may")
+
+    def _required_claims(self, request: Request) -> dict[str, Any]:
+        claims = self._claims_if_any(request)
+        if claims is None:
+            raise Problem(401, "TOKEN_INVALID", "sign in")
+        return claims
+
+    def _claims_if_any(self, request: Request) -> dict[str, Any] | None:
+        header = request.headers.get("Authorization", "")
+        if not header:
+            return None
+        claims = _claims(header.removeprefix("Bearer "))
+        if claims is None:
+            raise Problem(401, "TOKEN_INVALID", "the token is not valid")
+        return claims
+
+    def _shown(self, meeting: FakeMeeting, is_owner: bool) -> dict[str, Any]:
+        shown = {
+            "id": meeting.id,
+            "room": meeting.room,
+            "room_url": meeting.room_url,
+            "start_time": "2026-11-22T10:00:00Z",
+            "is_active": True,
+        }
+        return shown | ({"host_room_url": f"{meeting.room_url}?roomKey=secret"} if is_owner else {})
+
+    def _consent(self, meeting: FakeMeeting, participant: str) -> dict[str, Any]:
+        answer = meeting.answers.get(participant)
+        return {"consent_given": answer.consent_given if answer else None, "counts": meeting.counts()}
+
+
+def participant_token(meeting_id: str, participant: str) -> str:
+    """A token as the gateway issues it when a meeting is opened."""
+    claims = {"iss": "assent", "aud": "assent-participant", "sub": participant, "meeting_id": meeting_id}
+    return jwt.encode(claims, SECRET, "HS256")
+
+
+def _claims(token: str) -> dict[str, Any] | None:
+    try:
+        return jwt.decode(token, SECRET, ["HS256"], audience=["assent", "assent-participant"])
+    except jwt.InvalidTokenError:
+        return None
+
+
+async def _problem(_: Request, problem: Exception) -> Response:
+    assert isinstance(problem, Problem)
+    body = {"title": problem.reason, "status": problem.status, "reason": problem.reason, "detail": problem.detail}
+    return Response(json.dumps(body), problem.status, media_type="application/problem+json")

@@ -1,0 +1,177 @@
+"""The transcript's page: its making as it happens, its words, and what became of the audio."""
+
+import asyncio
+import json
+from pathlib import Path
+
+from playwright.async_api import Page, expect
+
+from tests.eventually import eventually
+from tests.web.conftest import Site
+from tests.web.fake_gateway import FakeGateway, participant_token
+from tests.web.speech import WORDS, mp3, segments, transcript
+
+ID = "transcript-1"
+PLAYABLE = """source => new Promise(tell => {
+    const audio = new Audio(source);
+    audio.oncanplay = () => tell(true);
+    audio.onerror = () => tell(false);
+})"""
+
+
+async def open_transcript(page: Page, site: Site) -> None:
+    await page.goto(f"{site.url}/transcripts/{ID}#token={site.owner_token}")
+    await expect(page.locator("#title")).not_to_be_empty()
+
+
+async def followed(fake: FakeGateway) -> None:
+    """The page has its line open."""
+
+    async def has_line() -> bool:
+        return bool(fake.sockets[ID])
+
+    await eventually(has_line)
+
+
+async def test_a_transcript_is_seen_in_the_making(page: Page, site: Site, fake: FakeGateway) -> None:
+    fake.transcripts[ID] = transcript(ID, "QUEUED")
+    await open_transcript(page, site)
+    await expect(page.get_by_text("Waiting to be transcribed")).to_be_visible()
+    await followed(fake)
+    await fake.emit(ID, "STATUS", status="PROCESSING")
+    await expect(page.get_by_text("Being transcribed")).to_be_visible()
+    await fake.emit(ID, "DURATION", duration_ms=15300)
+    await expect(page.get_by_text("Duration 0:15")).to_be_visible()
+    await fake.emit(ID, "PROGRESS", percent=40, seconds_left=75)
+    bar = page.get_by_role("progressbar", name="Transcribing")
+    assert await bar.evaluate("bar => bar.value") == 40
+    await expect(page.get_by_text("40 % · about 1:15 left")).to_be_visible()
+    await fake.emit(ID, "TRANSCRIPT", segment=segments()[0])
+    await expect(page.get_by_text(WORDS[0][2])).to_be_visible()
+
+    fake.audio[ID] = mp3()
+    fake.transcripts[ID] = transcript(ID, "COMPLETED")
+    await fake.emit(ID, "STATUS", status="COMPLETED")
+    await expect(page.locator("#segments li")).to_have_count(3)
+    await expect(page.get_by_text("Complete", exact=True)).to_be_visible()
+    await expect(bar).to_be_hidden()
+
+
+async def test_what_happened_before_and_during_a_broken_line_is_shown_once(
+    page: Page, site: Site, fake: FakeGateway
+) -> None:
+    fake.transcripts[ID] = transcript(ID, "PROCESSING")
+    first, second, third = segments()
+    await fake.emit(ID, "TRANSCRIPT", segment=first)
+    await open_transcript(page, site)
+    await followed(fake)
+    await fake.emit(ID, "TRANSCRIPT", segment=second)
+    await expect(page.locator("#segments li")).to_have_count(2)
+    await fake.drop_connections(ID)
+    fake.events[ID].append({"event": "TRANSCRIPT", "data": {"segment": third}})
+    await expect(page.locator("#segments li")).to_have_count(3)
+    assert await page.locator("#segments li p").all_inner_texts() == [text for _, _, text in WORDS]
+
+
+async def test_audio_that_was_kept_plays(page: Page, site: Site, fake: FakeGateway) -> None:
+    fake.transcripts[ID] = transcript(ID, "COMPLETED")
+    fake.audio[ID] = mp3()
+    await open_transcript(page, site)
+    await expect(page.get_by_text("Nobody refused, so the audio was kept.")).to_be_visible()
+    await expect(page.locator("svg.waveform path")).to_have_count(2)
+    await page.get_by_role("button", name="Play from 0:04").click()
+    await expect(page.locator("#segments li[aria-current]")).to_contain_text(WORDS[1][2])
+    played = await page.locator("audio").evaluate("audio => [audio.currentTime, audio.duration, audio.error]")
+    assert played[0] >= 4.2
+    assert 15 < played[1] < 16
+    assert played[2] is None
+
+
+async def test_audio_erased_while_it_plays_is_let_go(page: Page, site: Site, fake: FakeGateway) -> None:
+    fake.transcripts[ID] = transcript(ID, "COMPLETED")
+    fake.audio[ID] = mp3()
+    await open_transcript(page, site)
+    await expect(page.locator("audio")).to_be_visible()
+    source = await page.locator("audio").get_attribute("src")
+    assert await page.evaluate(PLAYABLE, source) is True
+    await followed(fake)
+    await fake.emit(ID, "AUDIO_DELETED")
+    await expect(page.get_by_text("The audio was erased.")).to_be_visible()
+    assert await page.locator("audio").count() == 0
+    assert await page.evaluate(PLAYABLE, source) is False
+
+
+async def test_erased_audio_is_said_and_proven(page: Page, site: Site, fake: FakeGateway) -> None:
+    fake.transcripts[ID] = transcript(ID, "COMPLETED", audio_deleted=True)
+    fake.recordings["recording-1"] = {"id": "recording-1", "meeting_id": "meeting-1", "state": "ERASED"}
+    await open_transcript(page, site)
+    await expect(page.get_by_text("The audio was erased.")).to_be_visible()
+    async with page.expect_download() as downloading:
+        await page.get_by_role("button", name="Download the certificate").click()
+    download = await downloading.value
+    assert download.suggested_filename == "certificate-recording-1.json"
+    saved = await asyncio.to_thread(Path(await download.path()).read_text)
+    assert json.loads(saved) == {"certificate": "header.recording-1.signature"}
+
+
+async def test_a_refusal_between_two_looks_is_said(page: Page, site: Site, fake: FakeGateway) -> None:
+    fake.transcripts[ID] = transcript(ID, "COMPLETED")
+    fake.withheld[ID] = (410, "AUDIO_DELETED")
+    await open_transcript(page, site)
+    await expect(page.get_by_text("The audio was erased.")).to_be_visible()
+
+
+async def test_undecided_audio_is_withheld_and_looked_for_again(page: Page, site: Site, fake: FakeGateway) -> None:
+    fake.transcripts[ID] = transcript(ID, "COMPLETED")
+    fake.audio[ID] = mp3()
+    fake.withheld[ID] = (409, "CONSENT_UNDECIDED")
+    await open_transcript(page, site)
+    await expect(page.get_by_text("The audio is withheld")).to_be_visible()
+    await expect(page.get_by_text(WORDS[0][2])).to_be_visible()
+    assert await page.locator("audio").count() == 0
+    del fake.withheld[ID]
+    await expect(page.locator("audio")).to_be_visible(timeout=10_000)
+
+
+async def test_a_failed_transcript_says_so(page: Page, site: Site, fake: FakeGateway) -> None:
+    fake.transcripts[ID] = transcript(ID, "FAILED")
+    fake.withheld[ID] = (404, "AUDIO_NOT_FOUND")
+    await open_transcript(page, site)
+    await expect(page.get_by_text("The recording could not be transcribed.")).to_be_visible()
+    await expect(page.get_by_text("There is no audio for this transcript.")).to_be_visible()
+
+
+async def test_the_text_can_be_saved(page: Page, site: Site, fake: FakeGateway) -> None:
+    fake.transcripts[ID] = transcript(ID, "COMPLETED", audio_deleted=True)
+    await open_transcript(page, site)
+    async with page.expect_download() as downloading:
+        await page.get_by_role("button", name="TXT").click()
+    download = await downloading.value
+    assert WORDS[2][2] in await asyncio.to_thread(Path(await download.path()).read_text)
+
+
+async def test_markup_in_titles_and_words_is_text(page: Page, site: Site, fake: FakeGateway) -> None:
+    markup = "<img src=x onerror=alert(1)>"
+    spoken = [{"start_ms": 0, "end_ms": 900, "text": markup, "words": []}]
+    fake.transcripts[ID] = transcript(ID, "COMPLETED", title=markup, segments=spoken, audio_deleted=True)
+    await open_transcript(page, site)
+    await expect(page.get_by_role("heading", name=markup)).to_be_visible()
+    await expect(page.locator("#segments li p")).to_have_text(markup)
+
+
+async def test_without_a_token_it_asks_for_one(page: Page, site: Site, fake: FakeGateway) -> None:
+    fake.transcripts[ID] = transcript(ID, "COMPLETED", audio_deleted=True)
+    await page.goto(f"{site.url}/transcripts/{ID}")
+    await page.get_by_label("Access token").fill("not.a.token")
+    await page.get_by_role("button", name="Continue").click()
+    await expect(page.get_by_text("This token was not accepted.")).to_be_visible()
+    await page.get_by_label("Access token").fill(participant_token("meeting-1", "ana"))
+    await page.get_by_role("button", name="Continue").click()
+    await expect(page.get_by_text(WORDS[0][2])).to_be_visible()
+    await page.get_by_role("button", name="Download the certificate").click()
+    await expect(page.get_by_text("Only the room's owner can download the certificate.")).to_be_visible()
+
+
+async def test_an_unknown_transcript_is_explained(page: Page, site: Site) -> None:
+    await page.goto(f"{site.url}/transcripts/none#token={site.owner_token}")
+    await expect(page.get_by_role("alert")).to_contain_text("There is no such transcript")
