@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup stubs format lint types breaking check test up down status demo bench k8s-check
+.PHONY: help setup stubs format lint types breaking check test browser up down status demo bench k8s-check
 
 TOOLS := .tools
 UV := $(TOOLS)/uv/bin/uv
@@ -23,15 +23,16 @@ $(UV):
 
 PROTOS := $(sort $(wildcard protos/assent/*/v1/*.proto))
 
+STUBS := protos/gen
+PROTOC := PATH="$$PWD/.venv/bin:$$PATH" $(RUN)python -m grpc_tools.protoc -Iprotos
+
 stubs: setup  ## Generate protos/gen from protos/assent.
-	rm -rf protos/gen/assent && mkdir -p protos/gen
-	PATH="$$PWD/$(RUN):$$PATH" $(RUN)python -m grpc_tools.protoc -Iprotos \
-	    --python_out=protos/gen --mypy_out=quiet:protos/gen $(PROTOS)
-	PATH="$$PWD/$(RUN):$$PATH" $(RUN)python -m grpc_tools.protoc -Iprotos \
-	    --grpc_python_out=protos/gen --mypy_grpc_out=quiet:protos/gen $(filter %_service.proto,$(PROTOS))
+	rm -rf $(STUBS)/assent && mkdir -p $(STUBS)
+	$(PROTOC) --python_out=$(STUBS) --mypy_out=quiet:$(STUBS) $(PROTOS)
+	$(PROTOC) --grpc_python_out=$(STUBS) --mypy_grpc_out=quiet:$(STUBS) $(filter %_service.proto,$(PROTOS))
 
 format: setup  ## Format Python and protos.
-	$(RUN)ruff format . && $(RUN)ruff check --fix --quiet . ; $(RUN)buf format -w
+	$(RUN)ruff check --fix --quiet . ; $(RUN)ruff format . && $(RUN)buf format -w
 
 lint: setup  ## Formatting, lint rules and protos.
 	$(RUN)ruff format --check . && $(RUN)ruff check .
@@ -39,3 +40,35 @@ lint: setup  ## Formatting, lint rules and protos.
 
 types: setup  ## mypy --strict.
 	$(RUN)mypy
+
+breaking: setup  ## Protos stay compatible with those on main; stubs are what the protos say.
+	$(RUN)buf breaking --against '.git#branch=main'
+	@mkdir -p build && rm -rf build/stubs && $(MAKE) --no-print-directory stubs STUBS=build/stubs >/dev/null
+	diff -r --exclude=__pycache__ build/stubs protos/gen || { echo "protos/gen is stale: run make stubs"; exit 1; }
+
+check: lint types breaking k8s-check  ## Everything that needs no running part: format, lint, types, stubs, shape.
+	$(RUN)pytest -q tests/test_architecture.py
+
+test: setup browser  ## Every test, on real parts. ARGS="tests/consent -k C3" picks some.
+	$(RUN)pytest $(ARGS)
+
+browser: setup
+	@$(RUN)python -m deploy.local.browser >/dev/null
+
+up: setup  ## Start the stack in the background and write .run/stack.env.
+	@$(RUN)python -m deploy.local up
+
+down: setup  ## Stop it.
+	@$(RUN)python -m deploy.local down
+
+status: setup  ## Show what runs, where, and its log.
+	@$(RUN)python -m deploy.local status
+
+demo: setup  ## The main job on a real recording, told as a story.
+	@$(RUN)python -m deploy.demo
+
+bench: setup  ## Measure, as ratios to a named peer in the same run.
+	@$(RUN)python -m bench
+
+k8s-check: setup  ## Render and validate the Kubernetes manifests, offline.
+	@$(RUN)python -m deploy.k8s_check

@@ -1,0 +1,21 @@
+"""The whole stack, once for all system tests: real processes, real Postgres, NATS, S3 API and recogniser."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from deploy.local import Stack
+from tests.system.world import World
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("stack"), environ={}) as stack:
+        yield stack
+
+
+@pytest.fixture
+async def world(stack: Stack) -> AsyncIterator[World]:
+    stack.up()  # whatever an earlier test left dead
+    async with World.of(stack) as world:
+        yield world
