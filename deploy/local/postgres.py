@@ -215,14 +215,10 @@ class Postgres(Part):
         if wheel is None or postgres_binaries.version(wheel / "bin", user) is not None:
             return [wheel / "bin"] if wheel else []
         # It lies below a folder this user cannot enter.
-        copy = self._home() / "pginstall"
+        copy = self._home() / "wheel"
         if not copy.exists():
-            draft = copy.with_suffix(".draft")
-            shutil.rmtree(draft, ignore_errors=True)
-            shutil.copytree(wheel, draft, symlinks=True)
-            draft.chmod(0o755)
-            draft.rename(copy)
-        return [copy / "bin"]
+            postgres_binaries.copy_wheel(wheel, copy)
+        return [copy / wheel.relative_to(wheel.parents[1]) / "bin"]
 
 
 def _in_thread(work: Coroutine[Any, Any, None]) -> None:

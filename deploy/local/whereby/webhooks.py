@@ -14,7 +14,6 @@ import httpx
 
 SILENCE = 5.0  # seconds without an answer that count as a failure
 ATTEMPTS = 3  # the first and at most two more
-BETWEEN = 1.0  # seconds from one attempt to the next
 API_VERSION = "1.0"
 
 Mode = Literal["deliver", "hold", "lose"]
@@ -76,6 +75,7 @@ class Webhooks:
     client: httpx.AsyncClient
     mode: Mode = "deliver"
     copies: int = 1
+    between: float = 1.0  # seconds from one attempt to the next
     log: list[Delivery] = field(default_factory=list)
     _running: set["asyncio.Task[None]"] = field(default_factory=set)
 
@@ -107,7 +107,7 @@ class Webhooks:
     async def _deliver(self, delivery: Delivery) -> None:
         body = encode(delivery.event)
         for attempt in range(ATTEMPTS):
-            await asyncio.sleep(BETWEEN if attempt else 0)
+            await asyncio.sleep(self.between if attempt else 0)
             delivery.attempts += 1
             delivery.status = await self._post(body)
             if delivery.status is not None and delivery.status < 500:
