@@ -36,7 +36,7 @@ LARGE_FRAME_SECONDS = 1
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mp3,wav,w64,ogg,flac,aac,avi,flv,asf,mpegts,aiff,caf,amr"
 OPTIONS = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
 
-# The machine's troubles, not the file's: these end the child, and the work is tried again.
+# The machine's troubles, not the file's: with these the work is tried again.
 OURS = frozenset({errno.EIO, errno.ENOSPC, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 
 Samples = NDArray[np.int16]
@@ -258,10 +258,10 @@ def _samples(frame: AudioFrame) -> Samples:
     return frame.to_ndarray().reshape(-1).astype(np.int16, copy=False)
 
 
-def _raise_if_ours(error: Exception) -> None:
-    if getattr(error, "errno", None) in OURS:
-        raise error
+def _raise_if_ours(error: av.error.FFmpegError) -> None:
+    if error.errno in OURS:
+        raise OSError(error.errno, error.strerror)
 
 
 if __name__ == "__main__":
-    serve(do, Undecodable)
+    serve(do, Undecodable, OSError)

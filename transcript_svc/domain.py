@@ -1,13 +1,16 @@
 """What a transcript is and the rules it obeys."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 # A pause this long starts a new segment; a segment this long is cut at its next word.
 SEGMENT_PAUSE_MS = 600
 SEGMENT_LIMIT_MS = 15_000
+
+# A recording that brings workers down must not do so for ever.
+MOST_TRIES = 8
 
 
 class Status(StrEnum):
@@ -53,14 +56,15 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Where a recording's bytes lie and which meeting they belong to."""
+class Recording:
+    """What recording_svc says of the recording that a transcript is made from."""
 
-    recording_id: str
-    meeting_id: str
+    id: str
     bucket: str
     object_key: str
     version_id: str
+    meeting_ids: tuple[str, ...] = ()
+    owner_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,8 @@ class Audio:
     bucket: str
     object_key: str
     version_id: str
-    size: int
+    size_bytes: int
+    etag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +84,14 @@ class Transcript:
 
     id: str
     recording_id: str
-    meeting_id: str
+    meeting_ids: tuple[str, ...]
+    owner_id: str
     status: Status
     created_at: datetime
     # Counts how often work was begun; only the latest attempt may write.
     attempt: int = 0
+    # As attempt, without those that ended through no fault of the recording.
+    tries: int = 0
     duration_ms: int = 0
     language: str = ""
     title: str = ""
@@ -92,24 +100,91 @@ class Transcript:
     audio_deleted: bool = False
     audio: Audio | None = None
     failure: str = ""
-    segments: tuple[Segment, ...] = field(default=())
+    finished_at: datetime | None = None
+    # Left out of lists.
+    segments: tuple[Segment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The right to write one transcript, until somebody begins a later attempt."""
+
+    transcript_id: str
+    recording_id: str
+    attempt: int
+    tries: int
 
     @property
-    def word_count(self) -> int:
-        """Words in all segments."""
-        return sum(len(segment.words) for segment in self.segments)
+    def is_hopeless(self) -> bool:
+        """It was tried so often that trying once more will not help."""
+        return self.tries > MOST_TRIES
 
 
-def begun(transcript: Transcript) -> Transcript | None:
-    """The transcript with a new attempt under way, or None where nothing is left to do."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the work on one recording gave."""
+
+    status: Status
+    duration_ms: int
+    language: str = ""
+    segments: tuple[Segment, ...] = ()
+    peaks: tuple[float, ...] = ()
+    audio: Audio | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What the owner wants changed; None leaves it as it is."""
+
+    title: str | None = None
+    reviewed: bool | None = None
+    locked: bool | None = None
+
+    @property
+    def only_unlocks(self) -> bool:
+        """It takes the lock off and does nothing else."""
+        return self == Edit(locked=False)
+
+
+class Occupied(Exception):
+    """Another worker is at it: ask again later."""
+
+
+class Overtaken(Exception):
+    """A later attempt was begun, or the transcript ended or was deleted: this worker must stop and write nothing."""
+
+
+class Locked(Exception):
+    """The owner locked this transcript; nothing but unlocking it is allowed."""
+
+
+def begun(transcript: Transcript, occupied: bool) -> Transcript | None:
+    """The transcript with a new attempt under way, or None where nothing is left to do.
+
+    Raises Occupied while another worker shows signs of life.
+    """
     if transcript.status.is_final:
         return None
-    return replace(transcript, status=Status.PROCESSING, attempt=transcript.attempt + 1)
+    if occupied:
+        raise Occupied
+    return replace(transcript, status=Status.PROCESSING, attempt=transcript.attempt + 1, tries=transcript.tries + 1)
 
 
 def may_write(transcript: Transcript, attempt: int) -> bool:
     """A worker that was paused and overtaken must not write: only the latest attempt may, and only until it ends."""
     return transcript.status is Status.PROCESSING and transcript.attempt == attempt
+
+
+def edited(transcript: Transcript, edit: Edit) -> Transcript:
+    """The transcript as the owner wants it. Raises Locked."""
+    if transcript.locked and not edit.only_unlocks:
+        raise Locked
+    return replace(
+        transcript,
+        title=transcript.title if edit.title is None else edit.title,
+        reviewed=transcript.reviewed if edit.reviewed is None else edit.reviewed,
+        locked=transcript.locked if edit.locked is None else edit.locked,
+    )
 
 
 def segments_of(words: Iterable[Word]) -> list[Segment]:

@@ -46,7 +46,8 @@ async def probe(source: Path, seconds: float = 30) -> Probe:
 async def decode(source: Path, wav: Path, mp3: Path | None, on_progress: Progress, seconds: float = 3600) -> Decoded:
     """Decode once into a 16 kHz mono wav, an mp3 (where wanted) and the waveform's peaks.
 
-    Memory stays flat with length. Raises BrokenMedia, also when it takes longer than `seconds`.
+    Memory stays flat with length. Raises BrokenMedia, also when it takes longer than `seconds`, and OSError and
+    WorkerDied where the machine is to blame.
     """
     request = {"decode": str(source), "wav": str(wav), "mp3": str(mp3) if mp3 else None, "peaks": PEAK_COUNT}
     async with _decoder(seconds) as worker, aclosing(worker.ask(request)) as replies:
@@ -70,7 +71,7 @@ async def _decoder(seconds: float) -> AsyncIterator[Worker]:
             raise
         raise BrokenMedia(f"decoding took longer than {seconds:g} s") from error
     except WorkRefused as error:
-        raise BrokenMedia(str(error)) from error
+        raise BrokenMedia(str(error)) if error.kind == "Undecodable" else OSError(str(error)) from error
     except WorkerDied as error:
         if not error.crashed:
             raise

@@ -29,7 +29,7 @@ class Recogniser(Protocol):
         """Segments of a 16 kHz mono wav as they are ready, in the order of time."""
         ...
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Let go of models and processes."""
         ...
 
@@ -57,7 +57,7 @@ class PocketSphinx:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """End the child processes."""
         await self._workers.close()
 

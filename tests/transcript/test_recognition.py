@@ -36,7 +36,7 @@ async def heard(meeting: Path) -> list[Heard]:
     try:
         return [heard async for heard in sphinx.hear(meeting)]
     finally:
-        await sphinx.close()
+        await sphinx.aclose()
 
 
 def segments_in(heard: Sequence[Heard]) -> list[Segment]:
@@ -100,7 +100,7 @@ async def test_silence_is_heard_as_nothing(tmp_path: Path, seconds: float) -> No
         audio.writeframes(bytes(int(seconds * 16_000) * 2))
     sphinx = PocketSphinx(processes=1)
     assert segments_in([heard async for heard in sphinx.hear(tmp_path / "silence.wav")]) == []
-    await sphinx.close()
+    await sphinx.aclose()
 
 
 async def test_leaving_early_stops_the_work_and_the_next_one_is_heard(meeting: Path) -> None:
@@ -111,7 +111,7 @@ async def test_leaving_early_stops_the_work_and_the_next_one_is_heard(meeting: P
     assert others == []
     async with aclosing(sphinx.hear(meeting)) as pieces:
         assert await anext(pieces) == first
-    await sphinx.close()
+    await sphinx.aclose()
 
 
 def test_an_unknown_recogniser_is_refused_with_the_ones_there_are() -> None:

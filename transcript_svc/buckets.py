@@ -1,0 +1,104 @@
+"""Reads recordings from S3 and puts and reads the mp3. It has no right to delete anything there."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chassis.errors import Unavailable
+from chassis.settings import AwsSettings
+from transcript_svc.domain import Audio, Recording
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3.client import S3Client
+
+MP3 = "audio/mpeg"
+PIECE = 256 * 1024
+# The last one answers a GET of a delete marker.
+NOT_THERE = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"}
+
+_CONFIG = AioConfig(
+    connect_timeout=3,
+    read_timeout=20,
+    retries={"mode": "standard", "max_attempts": 3},
+    # A checksum over the whole body would be reckoned in the event loop before its first byte is sent.
+    request_checksum_calculation="when_required",
+    s3={"payload_signing_enabled": False},
+)
+
+
+class Gone(Exception):
+    """There is no such object version any more."""
+
+
+class Buckets:
+    """The recordings bucket, to read, and the audio bucket, to write and read."""
+
+    def __init__(self, s3: "S3Client", audio_bucket: str) -> None:
+        self._s3 = s3
+        self.audio_bucket = audio_bucket
+
+    async def download(self, recording: Recording, path: Path) -> None:
+        """Exactly this version, streamed to a file. Raises Gone and Unavailable."""
+        pieces = self._pieces(recording.bucket, recording.object_key, recording.version_id)
+        with path.open("xb") as file:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    await asyncio.to_thread(file.write, piece)
+
+    async def upload(self, path: Path, key: str) -> Audio:
+        """Put the mp3 in one request, so that no parts of it can be left behind. Raises Unavailable."""
+        size = await asyncio.to_thread(lambda: path.stat().st_size)
+        with path.open("rb") as file, _translated():
+            put = await self._s3.put_object(
+                Bucket=self.audio_bucket, Key=key, Body=file, ContentType=MP3, CacheControl="no-store"
+            )
+        return Audio(self.audio_bucket, key, put.get("VersionId", "null"), size, put["ETag"].strip('"'))
+
+    async def stream(self, audio: Audio, offset: int, length: int) -> AsyncGenerator[bytes, None]:
+        """A range of the mp3, piece by piece. Raises Gone and Unavailable."""
+        wanted = f"bytes={offset}-{offset + length - 1}"
+        async with aclosing(self._pieces(audio.bucket, audio.object_key, audio.version_id, Range=wanted)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _pieces(self, bucket: str, key: str, version_id: str, **options: Any) -> AsyncGenerator[bytes, None]:
+        with _translated():
+            got = await self._s3.get_object(Bucket=bucket, Key=key, VersionId=version_id, **options)
+            async with got["Body"] as body:
+                async for piece in body.iter_chunks(PIECE):
+                    yield piece
+
+
+@asynccontextmanager
+async def open_buckets(settings: AwsSettings, audio_bucket: str) -> AsyncIterator[Buckets]:
+    """The buckets, over one S3 client that lives as long as the block."""
+    client = get_session().create_client(
+        "s3",
+        endpoint_url=settings.aws_endpoint_url,
+        region_name=settings.aws_region,
+        aws_access_key_id=settings.aws_access_key_id,
+        aws_secret_access_key=settings.aws_secret_access_key,
+        config=_CONFIG,
+    )
+    async with client as s3:
+        yield Buckets(s3, audio_bucket)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in NOT_THERE:
+            raise Gone from error
+        raise Unavailable(f"the audio's storage refused: {code}", reason="STORAGE_UNAVAILABLE") from error
+    except (BotoCoreError, aiohttp.ClientError, TimeoutError) as error:
+        raise Unavailable("the audio's storage cannot be reached", reason="STORAGE_UNAVAILABLE") from error

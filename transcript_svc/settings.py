@@ -1,0 +1,29 @@
+"""What this service reads from its environment."""
+
+import socket
+from pathlib import Path
+
+from pydantic import Field
+
+from chassis.settings import AwsSettings, ServiceSettings
+
+
+class MigrationSettings(ServiceSettings):
+    """What `migrate` needs: the service's role, and the owner of the tables where that is another."""
+
+    transcript_database_url: str
+    transcript_migration_database_url: str = ""
+
+
+class Settings(ServiceSettings, AwsSettings):
+    """What `serve` needs."""
+
+    transcript_database_url: str
+    transcript_listen: str = "0.0.0.0:50053"
+    transcript_health_listen: str = "0.0.0.0:8083"
+    recording_address: str
+    audio_bucket: str
+    scratch_dir: Path
+    recogniser: str = "pocketsphinx"
+    # Must outlive a restart: what an earlier life left on disk is wiped and released under this name.
+    instance: str = Field(default_factory=socket.gethostname)
