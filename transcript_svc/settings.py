@@ -15,7 +15,7 @@ class MigrationSettings(ServiceSettings):
     transcript_migration_database_url: str = ""
 
 
-class Settings(ServiceSettings, AwsSettings):
+class Settings(AwsSettings, ServiceSettings):
     """What `serve` needs."""
 
     transcript_database_url: str
