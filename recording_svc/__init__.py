@@ -1,0 +1,1 @@
+"""Owns recordings, the inventory of their audio copies, their erasure and its proof."""

@@ -1,0 +1,180 @@
+"""Signs what an erasure found and proved, and verifies such a certificate without any service."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from recording_svc.domain import Copy, CopyKind, Grounds, Recording, Revision
+from recording_svc.remnants import Remnant, Sight
+
+TYPE = "assent-erasure+jws"
+VERSION = 1
+
+
+class CertificateError(Exception):
+    """The certificate is not what it claims to be; the message says in what."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Everything that a certificate states about one erased recording."""
+
+    recording: Recording
+    grounds: Grounds
+    removed: Sequence[Remnant]
+    copies: Sequence[Copy]
+    sights: Sequence[Sight]
+    issued_at: datetime
+
+
+class Signer:
+    """Signs with one Ed25519 key; certificates name it by the thumbprint of its public half."""
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self._key = key
+        self._key_id = key_id(key.public_key())
+
+    @classmethod
+    def load(cls, path: Path) -> "Signer":
+        """Read a PEM file (PKCS#8)."""
+        key = load_pem_private_key(path.read_bytes(), password=None)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise CertificateError(
+                f"{path} is no Ed25519 private key: make one with `openssl genpkey -algorithm ed25519`"
+            )
+        return cls(key)
+
+    def sign(self, proof: Proof) -> str:
+        """A compact JWS (RFC 7515, EdDSA) over the canonical JSON of the proof."""
+        headers = {"kid": self._key_id, "typ": TYPE}
+        return jwt.api_jws.encode(_canonical(_statement(proof)), self._key, algorithm="EdDSA", headers=headers)
+
+
+def verify(certificate: str, public_key: Ed25519PublicKey) -> dict[str, Any]:
+    """What the certificate states.
+
+    Raises:
+        CertificateError: not signed by that key, altered, or its own statement shows that audio was left.
+    """
+    try:
+        decoded = jwt.api_jws.decode_complete(certificate.strip(), public_key, algorithms=["EdDSA"])
+    except jwt.InvalidTokenError as error:
+        raise CertificateError(f"the signature does not hold under this key: {error}") from error
+    if decoded["header"].get("typ") != TYPE:
+        raise CertificateError(f"signed, but no erasure certificate (typ {decoded['header'].get('typ')!r})")
+    if decoded["header"].get("kid") != key_id(public_key):
+        raise CertificateError("signed, but it names another key")
+    statement: dict[str, Any] = json.loads(decoded["payload"])
+    if statement.get("version") != VERSION:
+        raise CertificateError(f"version {statement.get('version')!r} is unknown here: verify with a newer release")
+    if any(place["found"] for place in statement["listing"]):
+        raise CertificateError("signed, but its listing is not empty")
+    return statement
+
+
+def load_public_key(path: Path) -> Ed25519PublicKey:
+    """Read a public key, or the public half of a private one, from PEM."""
+    pem = path.read_bytes()
+    try:
+        key = load_pem_private_key(pem, None).public_key() if b"PRIVATE KEY" in pem else load_pem_public_key(pem)
+    except ValueError as error:
+        raise CertificateError(f"{path} holds no key in PEM") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise CertificateError(f"{path} is no Ed25519 key")
+    return key
+
+
+def key_id(key: Ed25519PublicKey) -> str:
+    """The key's JWK thumbprint (RFC 7638, RFC 8037)."""
+    raw = _base64url(key.public_bytes(Encoding.Raw, PublicFormat.Raw))
+    return _base64url(hashlib.sha256(_canonical({"crv": "Ed25519", "kty": "OKP", "x": raw})).digest())
+
+
+def _statement(proof: Proof) -> dict[str, Any]:
+    """Names objects, times and revisions, and no person: neither owner nor participant is in it."""
+    recording = proof.recording
+    return {
+        "statement": "Every copy of this recording's audio was listed and found gone.",
+        "version": VERSION,
+        "recording_id": recording.recording_id,
+        "meeting_ids": list(recording.match.meeting_ids),
+        "transcript_id": recording.transcription.transcript_id,
+        "object": {
+            "bucket": recording.bucket,
+            "key": recording.object_key,
+            "version_id": recording.version_id,
+            "size_bytes": recording.size_bytes,
+            "discovered_at": _time(recording.discovered_at),
+        },
+        "grounds": _grounds(proof.grounds),
+        "removed": [_remnant(one) for one in proof.removed],
+        "scratch": [
+            {"instance": copy.bucket, "path": copy.key, "wiped_at": copy.gone_at and _time(copy.gone_at)}
+            for copy in proof.copies
+            if copy.kind is CopyKind.SCRATCH
+        ],
+        "listing": [_sight(seen) for seen in proof.sights],
+        "issued_at": _time(proof.issued_at),
+    }
+
+
+def _grounds(grounds: Grounds) -> dict[str, Any]:
+    return {
+        "reason": grounds.reason,
+        "decided_at": _time(grounds.decided_at),
+        "refusals": _revisions(grounds.refusals),
+        "rests_on": _revisions(grounds.rests_on),
+        "deadline": grounds.deadline and _time(grounds.deadline),
+    }
+
+
+def _sight(seen: Sight) -> dict[str, Any]:
+    return {
+        "bucket": seen.place.bucket,
+        "key": seen.place.key,
+        "version_id": seen.place.version_id or "every version",
+        "listed_at": _time(seen.listed_at),
+        "found": [_remnant(one) for one in seen.remnants],
+        "versions_of_other_recordings": list(seen.other_versions),
+    }
+
+
+def _remnant(one: Remnant) -> dict[str, Any]:
+    return {
+        "kind": one.kind.value,
+        "bucket": one.bucket,
+        "key": one.key,
+        "version_id": one.version_id,
+        "size_bytes": one.size_bytes,
+        "modified_at": _time(one.modified_at),
+    }
+
+
+def _revisions(revisions: Sequence[Revision]) -> list[dict[str, Any]]:
+    return [{"meeting_id": one.meeting_id, "revision": one.revision} for one in revisions]
+
+
+def _canonical(statement: dict[str, Any]) -> bytes:
+    return json.dumps(statement, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -1,0 +1,34 @@
+"""Opens the clients for S3 and SQS."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+
+from chassis.settings import AwsSettings
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3.client import S3Client
+    from types_aiobotocore_sqs.client import SQSClient
+
+# A long poll lasts 20 s; SlowDown and passing faults are repeated with growing pauses.
+_CONFIG = AioConfig(
+    connect_timeout=3, read_timeout=30, max_pool_connections=50, retries={"mode": "standard", "max_attempts": 4}
+)
+
+
+@asynccontextmanager
+async def open_s3_and_sqs(settings: AwsSettings) -> AsyncIterator[tuple["S3Client", "SQSClient"]]:
+    """Both clients, closed at the end."""
+    session = get_session()
+    common: dict[str, Any] = {
+        "region_name": settings.aws_region,
+        "endpoint_url": settings.aws_endpoint_url,
+        "aws_access_key_id": settings.aws_access_key_id,
+        "aws_secret_access_key": settings.aws_secret_access_key,
+        "config": _CONFIG,
+    }
+    async with session.create_client("s3", **common) as s3, session.create_client("sqs", **common) as sqs:
+        yield s3, sqs

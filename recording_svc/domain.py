@@ -1,0 +1,304 @@
+"""What a recording is, which states it goes through, and what the answers mean for its audio."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a recording stands between its arrival and its audio being kept or gone."""
+
+    DISCOVERED = "discovered"
+    UNMATCHED = "unmatched"
+    TRANSCRIBING = "transcribing"
+    UNDECIDED = "undecided"
+    KEPT = "kept"
+    ERASING = "erasing"
+    ERASED = "erased"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+
+
+_JUDGED = frozenset({State.UNMATCHED, State.UNDECIDED, State.KEPT, State.FAILED, State.ERASING})
+_UNBEGUN = frozenset({State.DISCOVERED, State.TRANSCRIBING})
+
+TRANSITIONS: Mapping[State, frozenset[State]] = {
+    State.DISCOVERED: _JUDGED | {State.TRANSCRIBING},
+    State.TRANSCRIBING: _JUDGED | {State.DISCOVERED},
+    State.UNMATCHED: _JUDGED - {State.UNMATCHED},
+    State.UNDECIDED: _JUDGED - {State.UNDECIDED},
+    State.KEPT: _JUDGED - {State.KEPT},
+    # A failed transcript may be tried again.
+    State.FAILED: (_JUDGED | _UNBEGUN) - {State.FAILED},
+    # Back only while nothing was removed: a grant that came in time.
+    State.ERASING: (_JUDGED | _UNBEGUN | {State.ERASED, State.BLOCKED}) - {State.ERASING},
+    State.BLOCKED: _JUDGED | _UNBEGUN | {State.ERASED},
+    # Somebody put the object again.
+    State.ERASED: frozenset({State.ERASING}),
+}
+"""Every way a recording may go; staying where it is is always allowed."""
+
+
+class ImpossibleTransitionError(Exception):
+    """A fault of ours: the table of transitions does not know this way."""
+
+
+class StaleError(Exception):
+    """Somebody else changed the recording since it was read: read it again."""
+
+
+class Stage(StrEnum):
+    """How far a recording's transcript is."""
+
+    NONE = "none"
+    UNDERWAY = "underway"
+    COMMITTED = "committed"
+    FAILED = "failed"
+
+
+class Decision(StrEnum):
+    """What must happen to the audio."""
+
+    KEEP = "keep"
+    DELETE = "delete"
+    WAIT = "wait"
+
+
+class CopyKind(StrEnum):
+    """What kind of place audio bytes lie in."""
+
+    ORIGINAL = "original"
+    MULTIPART = "multipart"
+    MP3 = "mp3"
+    SCRATCH = "scratch"
+
+
+class CopyState(StrEnum):
+    """Whether a place may still hold audio."""
+
+    PRESENT = "present"
+    GONE = "gone"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A place in a meeting's history of answers."""
+
+    meeting_id: str
+    revision: int
+
+
+@dataclass(frozen=True)
+class Transcription:
+    """What transcript_svc last said about a recording's transcript."""
+
+    stage: Stage = Stage.NONE
+    transcript_id: str = ""
+    duration_ms: int | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Match:
+    """The meetings that a recording belongs to; none while unmatched."""
+
+    meeting_ids: tuple[str, ...] = ()
+    owner_id: str = ""
+    recorded_at: datetime | None = None
+    retention_days: int | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What consent_svc decided, and on what it rests."""
+
+    decision: Decision
+    reason: str
+    refusals: tuple[Revision, ...] = ()
+    rests_on: tuple[Revision, ...] = ()
+    decide_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What consent_svc said when asked. `silence` is why it did not, or why what it said makes no sense."""
+
+    match: Match | None = None
+    verdict: Verdict | None = None
+    silence: str = ""
+    unmatched_reason: str = "NO_MEETING"
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """Why audio was erased. Recorded before the first byte goes."""
+
+    reason: str
+    decided_at: datetime
+    refusals: tuple[Revision, ...] = ()
+    rests_on: tuple[Revision, ...] = ()
+    deadline: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """An object version that lies in the recordings bucket."""
+
+    bucket: str
+    key: str
+    version_id: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A place where audio bytes of one recording may lie; `bucket` is the instance's name for scratch."""
+
+    copy_id: str
+    recording_id: str
+    kind: CopyKind
+    bucket: str
+    key: str
+    state: CopyState = CopyState.PRESENT
+    gone_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One object version that Whereby put, and what became of it. `revision` counts its changes."""
+
+    recording_id: str
+    bucket: str
+    object_key: str
+    version_id: str
+    size_bytes: int
+    discovered_at: datetime
+    state: State = State.DISCOVERED
+    reason: str = "AWAITING_TRANSCRIPT"
+    match: Match = field(default_factory=Match)
+    transcription: Transcription = field(default_factory=Transcription)
+    grounds: Grounds | None = None
+    # Something was removed: from here there is no way back.
+    removal_began: bool = False
+    erase_requested_at: datetime | None = None
+    erased_at: datetime | None = None
+    certificate: str = ""
+    # How often it was looked at since its state changed.
+    looks: int = 0
+    next_look_at: datetime | None = None
+    revision: int = 1
+
+
+@dataclass(frozen=True)
+class Times:
+    """How long to wait for what."""
+
+    retry: timedelta = timedelta(seconds=2)
+    sweep: timedelta = timedelta(seconds=30)
+    recheck: timedelta = timedelta(minutes=5)
+    blocked: timedelta = timedelta(minutes=5)
+    failed_grace: timedelta = timedelta(hours=24)
+
+    def backoff(self, first: timedelta, looks: int, longest: timedelta) -> timedelta:
+        """`first`, doubled with every look, at most `longest`."""
+        return min(first * (1 << min(looks, 16)), max(first, longest))
+
+
+@dataclass(frozen=True)
+class Step:
+    """What becomes of a recording now, why, and when to look again."""
+
+    state: State
+    reason: str
+    look_at: datetime | None
+    grounds: Grounds | None = None
+
+
+def move(recording: Recording, step: Step) -> Recording:
+    """The recording after the step.
+
+    Raises:
+        ImpossibleTransitionError: the table does not know this way.
+    """
+    same = step.state is recording.state
+    if not same and step.state not in TRANSITIONS[recording.state]:
+        raise ImpossibleTransitionError(f"{recording.recording_id}: {recording.state} cannot become {step.state}")
+    return replace(
+        recording,
+        state=step.state,
+        reason=step.reason,
+        grounds=step.grounds or (recording.grounds if _is_going(step.state) else None),
+        next_look_at=step.look_at,
+        looks=recording.looks + 1 if same and step.reason == recording.reason else 0,
+    )
+
+
+def _is_going(state: State) -> bool:
+    return state in (State.ERASING, State.BLOCKED, State.ERASED)
+
+
+def judge(recording: Recording, opinion: Opinion, now: datetime, times: Times) -> Step:
+    """What must happen to a recording of which nothing was removed yet."""
+    if recording.erase_requested_at:
+        return _erase(Grounds("OWNER_DELETED", recording.erase_requested_at), now)
+    stage = recording.transcription.stage
+    if stage is Stage.NONE:
+        wait = times.backoff(times.sweep, recording.looks, times.recheck)
+        return Step(State.DISCOVERED, "AWAITING_TRANSCRIPT", now + wait)
+    if stage is Stage.UNDERWAY:
+        return Step(State.TRANSCRIBING, "TRANSCRIPT_UNDERWAY", now + times.sweep)
+    step = _weigh(recording, opinion, now, times)
+    if stage is Stage.FAILED:
+        return _after_failure(recording, step, now, times)
+    return step
+
+
+def _weigh(recording: Recording, opinion: Opinion, now: datetime, times: Times) -> Step:
+    """What the answers come to once there is a transcript."""
+    if opinion.silence:
+        # Unanswered is neither yes nor no: withheld, and asked again soon.
+        return Step(
+            State.UNDECIDED, opinion.silence, now + times.backoff(times.retry, recording.looks, 2 * times.retry)
+        )
+    verdict = opinion.verdict
+    if verdict is None:
+        return Step(State.UNMATCHED, opinion.unmatched_reason, now + times.sweep)
+    if verdict.decision is Decision.WAIT:
+        due = verdict.decide_at or now + times.recheck
+        return Step(State.UNDECIDED, verdict.reason, max(min(due, now + times.recheck), now + times.retry))
+    if verdict.decision is Decision.DELETE:
+        return _erase(Grounds(verdict.reason, now, verdict.refusals, verdict.rests_on, verdict.decide_at), now)
+    over = retention_ends(recording)
+    if over and over <= now:
+        return _erase(Grounds("RETENTION_OVER", now, (), verdict.rests_on, over), now)
+    soon = now + times.recheck
+    return Step(State.KEPT, verdict.reason, min(over, soon) if over else soon)
+
+
+def _after_failure(recording: Recording, step: Step, now: datetime, times: Times) -> Step:
+    """Audio that could not be transcribed outlives a refusal by a day, for a second attempt."""
+    if step.state is not State.ERASING:
+        return Step(State.FAILED, step.reason if step.state is not State.KEPT else "TRANSCRIPTION_FAILED", step.look_at)
+    due = (recording.transcription.finished_at or recording.discovered_at) + times.failed_grace
+    return step if due <= now else Step(State.FAILED, step.reason, min(due, now + times.recheck))
+
+
+def _erase(grounds: Grounds, now: datetime) -> Step:
+    return Step(State.ERASING, grounds.reason, now, grounds)
+
+
+def retention_ends(recording: Recording) -> datetime | None:
+    """When the room's retention is over; None where it keeps audio until its owner deletes it."""
+    if recording.match.retention_days is None:
+        return None
+    return (recording.match.recorded_at or recording.discovered_at) + timedelta(days=recording.match.retention_days)
+
+
+def may_be_heard(recording: Recording, opinion: Opinion, now: datetime) -> bool:
+    """Whether the audio may be handed out at this moment: only on KEEP, and only while nothing speaks against it."""
+    verdict, over = opinion.verdict, retention_ends(recording)
+    if _is_going(recording.state) or recording.erase_requested_at or (over and over <= now):
+        return False
+    return not opinion.silence and verdict is not None and verdict.decision is Decision.KEEP

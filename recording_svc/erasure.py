@@ -1,0 +1,104 @@
+"""Removes audio from buckets until a listing shows that it is gone."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+
+from recording_svc.buckets import REFUSED, AudioBuckets, Refusal
+from recording_svc.remnants import Place, Remnant, Sight, sight
+
+log = structlog.get_logger()
+
+_ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Gone:
+    """Every place was listed, one after the other, and nothing was found: the only proof there is."""
+
+    sights: tuple[Sight, ...]
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """The bucket refuses; somebody has to change its lock or our rights first."""
+
+    reason: str
+    buckets_and_keys: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Not done, and worth another attempt."""
+
+    reason: str
+
+
+Outcome = Gone | Blocked | Pending
+
+
+class Erasure:
+    """Erases places, as often as asked: what is gone already stays gone."""
+
+    def __init__(self, audio: AudioBuckets, now: Callable[[], datetime]) -> None:
+        self._audio = audio
+        self._now = now
+
+    async def look(self, places: Sequence[Place]) -> tuple[Sight, ...]:
+        """List every place. Raises botocore's errors where S3 does not answer."""
+        return tuple(
+            [sight(place, await self._audio.list_key(place.bucket, place.key), self._now()) for place in places]
+        )
+
+    async def erase(self, places: Sequence[Place], note: Callable[[Sequence[Remnant]], Awaitable[None]]) -> Outcome:
+        """Delete, list again, and repeat until the listing is empty or S3 refuses.
+
+        `note` commits what was found before it is removed, so that the certificate can name it after a crash.
+        """
+        refusals: list[Refusal] = []
+        try:
+            for _ in range(_ROUNDS):
+                sights = await self.look(places)
+                left = [one for seen in sights for one in seen.remnants]
+                if not left:
+                    return Gone(sights)
+                if set(left) <= {refusal.remnant for refusal in refusals if refusal.is_final}:
+                    return _blocked(refusals)
+                await note(left)
+                refusals = await self._audio.delete(left)
+                _say(refusals)
+        except ClientError as error:
+            return _failed(error, places)
+        except (BotoCoreError, OSError, TimeoutError) as error:
+            log.warning("s3_unreachable", error=f"{type(error).__name__}: {error}")
+            return Pending("S3_UNREACHABLE")
+        if refusals and all(refusal.is_final for refusal in refusals):
+            return _blocked(refusals)
+        return Pending("DELETION_INCOMPLETE")
+
+
+def _say(refusals: Sequence[Refusal]) -> None:
+    for refusal in refusals[:10]:
+        one = refusal.remnant
+        log.warning(
+            "deletion_refused", bucket=one.bucket, key=one.key, version_id=one.version_id,
+            kind=one.kind, code=refusal.code, error=refusal.message, refused=len(refusals),
+        )  # fmt: skip
+
+
+def _blocked(refusals: Sequence[Refusal]) -> Blocked:
+    locked = any("object lock" in refusal.message.lower() for refusal in refusals)
+    reason = "OBJECT_LOCKED" if locked else "DELETION_DENIED"
+    return Blocked(reason, frozenset((refusal.remnant.bucket, refusal.remnant.key) for refusal in refusals))
+
+
+def _failed(error: ClientError, places: Sequence[Place]) -> Outcome:
+    code = error.response["Error"]["Code"]
+    log.warning("s3_refused", operation=error.operation_name, code=code, error=str(error))
+    if code not in REFUSED:
+        return Pending("S3_UNREACHABLE")
+    reason = "NO_SUCH_BUCKET" if code == "NoSuchBucket" else "S3_ACCESS_DENIED"
+    return Blocked(reason, frozenset((place.bucket, place.key) for place in places))

@@ -1,0 +1,102 @@
+"""D6: what a certificate says, and that nobody can change it."""
+
+import json
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from recording_svc.certificate import TYPE, CertificateError, Proof, Signer, key_id, verify
+from recording_svc.domain import Copy, CopyKind, CopyState, Grounds, Match, Recording, Revision, Transcription
+from recording_svc.remnants import Place, Remnant, RemnantKind, Sight
+from tests.recording.conftest import NOON
+
+
+def proof(*remnants: Remnant) -> Proof:
+    recording = Recording(
+        "r-1", "bucket", "room.mp4", "v1", 5, NOON, match=Match(("meeting-1",), "owner-secret", NOON),
+        transcription=Transcription(transcript_id="t-1"),
+    )  # fmt: skip
+    grounds = Grounds("SOMEBODY_REFUSED", NOON, (Revision("meeting-1", 3),), (Revision("meeting-1", 4),))
+    removed = [Remnant(RemnantKind.VERSION, "bucket", "room.mp4", "v1", 5, NOON - timedelta(hours=1))]
+    copies = [Copy("c", "r-1", CopyKind.SCRATCH, "instance-0", "r-1/audio.wav", CopyState.GONE, NOON)]
+    return Proof(recording, grounds, removed, copies, [Sight(Place("bucket", "room.mp4", "v1"), NOON, remnants)], NOON)
+
+
+def test_d6_it_names_objects_times_revisions_and_the_empty_listing(signing_key: Ed25519PrivateKey) -> None:
+    statement = verify(Signer(signing_key).sign(proof()), signing_key.public_key())
+    assert statement["object"]["version_id"] == "v1"
+    assert statement["removed"] == [
+        {"kind": "version", "bucket": "bucket", "key": "room.mp4", "version_id": "v1", "size_bytes": 5,
+         "modified_at": "2026-11-22T11:00:00.000Z"}
+    ]  # fmt: skip
+    assert statement["grounds"]["refusals"] == [{"meeting_id": "meeting-1", "revision": 3}]
+    assert statement["grounds"]["rests_on"] == [{"meeting_id": "meeting-1", "revision": 4}]
+    assert [place["found"] for place in statement["listing"]] == [[]]
+    assert statement["scratch"] == [
+        {"instance": "instance-0", "path": "r-1/audio.wav", "wiped_at": "2026-11-22T12:00:00.000Z"}
+    ]
+
+
+def test_d6_it_names_no_person(signing_key: Ed25519PrivateKey) -> None:
+    assert "owner-secret" not in json.dumps(verify(Signer(signing_key).sign(proof()), signing_key.public_key()))
+
+
+def test_d6_the_same_statement_is_the_same_bytes_and_names_its_key(signing_key: Ed25519PrivateKey) -> None:
+    first, second = (Signer(signing_key).sign(proof()) for _ in range(2))
+    assert first == second
+    assert jwt.get_unverified_header(first) == {"alg": "EdDSA", "typ": TYPE, "kid": key_id(signing_key.public_key())}
+
+
+def test_d6_one_changed_byte_is_noticed(signing_key: Ed25519PrivateKey) -> None:
+    header, payload, signature = Signer(signing_key).sign(proof()).split(".")
+    for position in range(0, len(payload), 41):
+        other = "A" if payload[position] != "A" else "B"
+        changed = payload[:position] + other + payload[position + 1 :]
+        with pytest.raises(CertificateError):
+            verify(f"{header}.{changed}.{signature}", signing_key.public_key())
+
+
+def test_d6_another_key_does_not_verify(signing_key: Ed25519PrivateKey) -> None:
+    with pytest.raises(CertificateError, match="does not hold"):
+        verify(Signer(Ed25519PrivateKey.generate()).sign(proof()), signing_key.public_key())
+
+
+def test_d6_another_kind_of_token_of_the_same_key_is_none(signing_key: Ed25519PrivateKey) -> None:
+    token = jwt.encode({"sub": "anybody"}, signing_key, algorithm="EdDSA")
+    with pytest.raises(CertificateError, match="no erasure certificate"):
+        verify(token, signing_key.public_key())
+
+
+def test_d5_a_listing_that_is_not_empty_is_no_proof(signing_key: Ed25519PrivateKey) -> None:
+    left = Remnant(RemnantKind.VERSION, "bucket", "room.mp4", "v1", 5, NOON)
+    with pytest.raises(CertificateError, match="not empty"):
+        verify(Signer(signing_key).sign(proof(left)), signing_key.public_key())
+
+
+def test_a_key_of_another_kind_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    key = generate_private_key(SECP256R1())
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    with pytest.raises(CertificateError, match="Ed25519"):
+        Signer.load(path)
+
+
+def test_d6_it_is_verified_offline_by_a_command(signing_key: Ed25519PrivateKey, tmp_path: Path) -> None:
+    certificate, key = tmp_path / "certificate.jws", tmp_path / "public.pem"
+    certificate.write_text(Signer(signing_key).sign(proof()) + "\n")
+    key.write_bytes(signing_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    command = [sys.executable, "-m", "recording_svc", "certificate", str(certificate), "--key", str(key)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin"})
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["recording_id"] == "r-1"
+    certificate.write_text(Signer(Ed25519PrivateKey.generate()).sign(proof()))
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin"})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "NOT VALID" in done.stderr
