@@ -8,6 +8,8 @@ import { chooseLanguage, Texts } from "./texts.js";
 /** The page's texts, already filled into it. */
 export async function startPage() {
   takeTokenFromAddress();
+  // A link with a token into the page that is open already changes only the fragment.
+  window.addEventListener("hashchange", () => takeTokenFromAddress() && location.reload());
   const language = chooseLanguage(new URLSearchParams(location.search).get("lang"));
   try {
     const texts = await Texts.load(language);

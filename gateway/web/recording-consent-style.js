@@ -84,7 +84,7 @@ button:focus-visible, .question:focus-visible { outline: 3px solid var(--accent)
 @media (max-width: 20rem) { .answers { grid-template-columns: 1fr; } }
 /* Little height (a phone on its side, 200 % zoom): the lower bar stays free, the words scroll. */
 @media (max-height: 34rem) {
-  :host { --above: 3.5rem; --below: 5rem; }
+  :host { --above: var(--recording-consent-above, 3.5rem); --below: var(--recording-consent-below, 5rem); }
   h2 { font-size: 1.0625rem; margin-bottom: 0.375rem; }
   .words { padding-top: 0.75rem; }
   .actions { padding: 0.5rem 1.5rem; }

@@ -6,9 +6,10 @@ const PARTICIPANT_AUDIENCE = "assent-participant";
 /** Takes `#token=…` out of the address bar, so that it is neither bookmarked nor shared by accident. */
 export function takeTokenFromAddress() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (!token) return;
+  if (!token) return false;
   keepToken(token);
   history.replaceState(history.state, "", location.pathname + location.search);
+  return true;
 }
 
 export function keepToken(token) {

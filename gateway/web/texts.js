@@ -16,9 +16,12 @@ export function chooseLanguage(...wanted) {
 
 export class Texts {
   #texts;
+  #region;
 
   constructor(language, texts) {
     this.language = language;
+    // British and American English write dates differently: as the browser has it, where it has this language at all.
+    this.#region = navigator.languages.find((tag) => tag.split("-")[0] === language) ?? language;
     this.noticeVersion = texts.notice_version;
     this.#texts = texts;
   }
@@ -36,10 +39,6 @@ export class Texts {
     return Array.isArray(text) ? text : text.replaceAll(/\{(\w+)\}/g, (_, name) => values[name]);
   }
 
-  has(path) {
-    return path.split(".").reduce((section, key) => section?.[key], this.#texts) !== undefined;
-  }
-
   /** Puts the texts named by `data-text` and `data-label` into a page. */
   fill(root) {
     for (const element of root.querySelectorAll("[data-text]")) element.textContent = this.say(element.dataset.text);
@@ -49,7 +48,7 @@ export class Texts {
   }
 
   day(time) {
-    return new Date(time).toLocaleString(this.language, { dateStyle: "medium", timeStyle: "short" });
+    return new Date(time).toLocaleString(this.#region, { dateStyle: "medium", timeStyle: "short" });
   }
 }
 

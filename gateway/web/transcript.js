@@ -95,7 +95,7 @@ function showFacts() {
   byId("title").textContent = title;
   document.title = title;
   const facts = [
-    texts.day(transcript.created_at),
+    transcript.title && texts.day(transcript.created_at),
     transcript.duration_ms && `${texts.say("transcript.duration")} ${clock(transcript.duration_ms)}`,
     transcript.language && `${texts.say("transcript.language")} ${languageName(transcript.language)}`,
   ];

@@ -10,6 +10,7 @@ from playwright.async_api import Browser, BrowserContext, Locator, Page, Request
 from tests.eventually import eventually
 from tests.web.conftest import Site, listen_for_complaints, serve, site_with_room
 from tests.web.fake_gateway import OWNER_TOKEN, FakeGateway
+from tests.web.test_texts import LANGUAGES
 from tests.web.whereby_room import WherebyRoom
 
 YES, NO = "Yes, store the audio", "No, erase the audio"
@@ -85,6 +86,24 @@ async def test_the_dialog_leaves_the_calls_own_controls_free(page: Page, any_sit
         assert await question(page).get_attribute("aria-modal") != "true"
         for answer in (YES, NO):
             await expect(question(page).get_by_role("button", name=answer)).to_be_in_viewport(ratio=1)
+
+
+async def test_it_fits_on_a_phone_in_every_language(page: Page, any_site: Site, whereby: WherebyRoom) -> None:
+    await page.set_viewport_size({"width": 360, "height": 740})
+    for language in LANGUAGES:
+        await page.goto(f"{any_site.room_url}?lang={language}")
+        await expect(page.get_by_role("dialog")).to_be_visible()
+        await whereby.say(page, "recording_status_change", {"status": "started"})
+        await page.keyboard.press("Escape")
+        quiet = page.locator("recording-consent").get_by_role("button")
+        await expect(quiet).to_be_in_viewport(ratio=1)
+        assert await page.evaluate("document.documentElement.scrollWidth") == 360
+        await quiet.click()
+        await page.get_by_role("dialog").get_by_role("button").nth(1).click()
+        await expect(page.get_by_role("dialog")).to_be_hidden()
+        await expect(quiet).to_be_in_viewport(ratio=1)
+        assert await page.evaluate("document.documentElement.scrollWidth") == 360
+        await page.evaluate("localStorage.clear()")
 
 
 async def test_two_equal_buttons_neither_focused_in_advance(page: Page, any_site: Site) -> None:

@@ -172,6 +172,15 @@ async def test_without_a_token_it_asks_for_one(page: Page, site: Site, fake: Fak
     await expect(page.get_by_text("Only the room's owner can download the certificate.")).to_be_visible()
 
 
+async def test_a_link_with_a_token_works_in_the_page_that_is_open(page: Page, site: Site, fake: FakeGateway) -> None:
+    fake.transcripts[ID] = transcript(ID, "COMPLETED", audio_deleted=True)
+    await page.goto(f"{site.url}/transcripts/{ID}")
+    await expect(page.get_by_label("Access token")).to_be_visible()
+    await page.goto(f"{site.url}/transcripts/{ID}#token={site.owner_token}")
+    await expect(page.get_by_text(WORDS[0][2])).to_be_visible()
+    assert page.url == f"{site.url}/transcripts/{ID}"
+
+
 async def test_an_unknown_transcript_is_explained(page: Page, site: Site) -> None:
     await page.goto(f"{site.url}/transcripts/none#token={site.owner_token}")
     await expect(page.get_by_role("alert")).to_contain_text("There is no such transcript")
