@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from deploy.k8s_check import rules
 from deploy.k8s_check.__main__ import K8S, faults_of
-from deploy.k8s_check.environment import read_examples
+from deploy.k8s_check.environment import known_variables, read_examples
 from deploy.k8s_check.manifests import Manifests
 from deploy.k8s_check.rendering import ROOT, CannotRender, Document, render, schema_faults
 
@@ -258,3 +259,10 @@ def test_only_recording_svc_may_erase(policies: Path) -> None:
 def test_a_folder_that_kustomize_refuses_is_named(tmp_path: Path) -> None:
     with pytest.raises(CannotRender, match="kustomization"):
         render(tmp_path)
+
+
+def test_the_operations_page_names_every_setting_and_no_other(cluster: Cluster) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    workloads = Manifests(list(cluster.values())).workloads()
+    settings = {variable for workload in workloads for variable in known_variables(workload)}
+    assert set(re.findall(r"`((?:ASSENT|AWS)_[A-Z_]+)`", page)) == settings
