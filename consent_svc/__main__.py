@@ -1,0 +1,92 @@
+"""Starts consent_svc: `python -m consent_svc serve` or `python -m consent_svc migrate`."""
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+import uvloop
+from assent.consent.v1 import consent_service_pb2
+from assent.consent.v1.consent_service_pb2_grpc import add_ConsentServiceServicer_to_server
+from assent.meeting.v1 import meeting_service_pb2
+from assent.meeting.v1.meeting_service_pb2_grpc import add_MeetingServiceServicer_to_server
+
+from chassis import database, logs, telemetry
+from chassis.bus import Bus
+from chassis.database import Database
+from chassis.outbox import OutboxRelay
+from chassis.server import Server
+from chassis.settings import load
+from consent_svc.events import WebhookEvents
+from consent_svc.opening import Opening
+from consent_svc.servicer.answers import ConsentServicer
+from consent_svc.servicer.meetings import MeetingServicer
+from consent_svc.settings import Settings
+from consent_svc.store.answers import PostgresAnswers
+from consent_svc.store.meetings import PostgresMeetings
+from consent_svc.store.presence import PostgresPresence
+from consent_svc.store.rooms import PostgresRooms
+from consent_svc.whereby import Destination, Whereby
+
+log = structlog.get_logger()
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+async def serve(settings: Settings) -> None:
+    """Serve rooms, meetings and answers, and take in webhooks, until signalled."""
+    store = Database(settings.consent_database_url)
+    bus = Bus(settings.nats_url)
+    whereby = _whereby(settings)
+    rooms, meetings = PostgresRooms(store), PostgresMeetings(store)
+    answers, presence = PostgresAnswers(store), PostgresPresence(store)
+    opening = Opening(meetings, whereby, utc_now)
+    server = Server(settings.consent_listen, tls=settings.tls, health_listen=settings.consent_health_listen)
+    server.add(
+        add_MeetingServiceServicer_to_server,
+        MeetingServicer(rooms, meetings, presence, opening, utc_now),
+        meeting_service_pb2.DESCRIPTOR.services_by_name["MeetingService"],
+    )
+    server.add(
+        add_ConsentServiceServicer_to_server,
+        ConsentServicer(answers, utc_now),
+        consent_service_pb2.DESCRIPTOR.services_by_name["ConsentService"],
+    )
+    async with store, bus, whereby, OutboxRelay(store, bus):
+        WebhookEvents(bus, presence).subscribe()
+        await server.run_until_signalled()
+
+
+async def migrate(settings: Settings) -> None:
+    """Bring the database's schema up to date."""
+    owner_url = settings.consent_migration_database_url or settings.consent_database_url
+    await database.migrate(owner_url, MIGRATIONS, service_url=settings.consent_database_url)
+    log.info("migrated")
+
+
+def utc_now() -> datetime:
+    """The clock of everything in this service."""
+    return datetime.now(UTC)
+
+
+def _whereby(settings: Settings) -> Whereby:
+    destination = Destination(
+        settings.recordings_bucket,
+        settings.whereby_recording_access_key_id,
+        settings.whereby_recording_secret_access_key.get_secret_value(),
+    )
+    return Whereby(settings.whereby_api_url, settings.whereby_api_key.get_secret_value(), destination)
+
+
+def main() -> None:
+    """Read the command and the environment, and do it."""
+    parser = argparse.ArgumentParser(prog="python -m consent_svc")
+    parser.add_argument("command", choices=("serve", "migrate"))
+    command = parser.parse_args().command
+    settings = load(Settings)
+    logs.configure("consent_svc", settings.log_level)
+    telemetry.configure("consent_svc")
+    uvloop.run(serve(settings) if command == "serve" else migrate(settings))
+
+
+if __name__ == "__main__":
+    main()

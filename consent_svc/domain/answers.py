@@ -1,0 +1,88 @@
+"""Answers: what participants said about keeping a meeting's audio, and the line each leaves in its history."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from consent_svc.domain.verdict import Answer, Standing
+
+
+@dataclass(frozen=True)
+class Submission:
+    """An answer as it came in."""
+
+    meeting_id: str
+    participant_id: str
+    answer: Answer
+    # Made by the client, one for each press of a button.
+    request_id: str
+    notice_version: str = ""
+    # BCP 47.
+    language: str = ""
+    # Keyed hash of a browser fingerprint: evidence, never a right.
+    fingerprint_hash: str = ""
+
+
+@dataclass(frozen=True)
+class RecordedAnswer:
+    """An answer as it was committed."""
+
+    consent_id: str
+    meeting_id: str
+    participant_id: str
+    answer: Answer
+    revision: int
+    answered_at: datetime
+    notice_version: str
+    language: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How a meeting stands, without names."""
+
+    present: int
+    granted: int
+    denied: int
+
+    @property
+    def unanswered(self) -> int:
+        """Who is or was present and has said nothing yet."""
+        return self.present - self.granted - self.denied
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """One line of a meeting's history, chained to the one before it; names nobody."""
+
+    meeting_id: str
+    revision: int
+    participant_digest: str
+    answer: Answer
+    answered_at: datetime
+    notice_version: str
+    language: str
+    previous_hash: str
+    hash: str
+
+
+class Answers(Protocol):
+    """Where answers are kept."""
+
+    async def submit(self, submission: Submission, now: datetime) -> RecordedAnswer:
+        """Commit an answer, or return the one that this request id made before.
+
+        Raises NotFound (MEETING_NOT_FOUND).
+        """
+
+    async def of_participant(self, meeting_id: str, participant_id: str) -> RecordedAnswer | None:
+        """The answer that counts."""
+
+    async def counts(self, meeting_id: str) -> Counts:
+        """Raises NotFound (MEETING_NOT_FOUND)."""
+
+    async def history(self, meeting_id: str, after: int, limit: int) -> list[HistoryEntry]:
+        """Entries above revision `after`, the oldest first. Raises NotFound (MEETING_NOT_FOUND)."""
+
+    async def standings(self, meeting_ids: list[str]) -> list[Standing]:
+        """What a verdict needs. Raises NotFound (MEETING_NOT_FOUND) when one of them is not known."""

@@ -1,0 +1,45 @@
+"""The hash chain over a meeting's history: whoever holds the entries can check that none was changed or left out.
+
+An entry's hash is the SHA-256, in hex, of its other fields as one JSON object: keys sorted, no spaces, UTF-8
+unescaped, `answered_at` in UTC with six digits of microseconds (2026-01-31T09:00:00.000000Z).
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+
+from consent_svc.domain.answers import HistoryEntry, Submission
+
+GENESIS = "0" * 64
+"""The hash before a meeting's first entry."""
+
+
+def participant_digest(salt: bytes, participant_id: str) -> str:
+    """Stands for a participant in one meeting: it cannot be followed into another, nor traced without the salt."""
+    return hashlib.sha256(salt + participant_id.encode()).hexdigest()
+
+
+def next_entry(submission: Submission, digest: str, revision: int, previous_hash: str, now: datetime) -> HistoryEntry:
+    """The line that an answer adds."""
+    entry = HistoryEntry(
+        meeting_id=submission.meeting_id,
+        revision=revision,
+        participant_digest=digest,
+        answer=submission.answer,
+        answered_at=now,
+        notice_version=submission.notice_version,
+        language=submission.language,
+        previous_hash=previous_hash,
+        hash="",
+    )
+    return replace(entry, hash=hash_of(entry))
+
+
+def hash_of(entry: HistoryEntry) -> str:
+    """What an entry's `hash` must be."""
+    fields = asdict(entry)
+    del fields["hash"]
+    fields["answered_at"] = entry.answered_at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()

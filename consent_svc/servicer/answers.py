@@ -1,0 +1,91 @@
+"""Serves assent.consent.v1.ConsentService."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import grpc
+import structlog
+from assent.consent.v1 import consent_service_pb2 as rpc
+from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceServicer
+
+from chassis.errors import InvalidArgument
+from consent_svc.domain.answers import Answers, Submission
+from consent_svc.domain.presence import is_participant_id
+from consent_svc.domain.verdict import decide
+from consent_svc.servicer.messages import ANSWERS, answer_message, counts_message, entry_message, verdict_message
+from consent_svc.servicer.pages import page_place, page_size, page_token, page_token_invalid
+
+log = structlog.get_logger()
+Context = grpc.aio.ServicerContext[Any, Any]
+
+PAGE, LONGEST_PAGE = 200, 1000
+LONGEST = {"request_id": 200, "notice_version": 100, "language": 35, "fingerprint_hash": 200}
+
+
+class ConsentServicer(ConsentServiceServicer):
+    """Answers, their history, and the verdict."""
+
+    def __init__(self, answers: Answers, now: Callable[[], datetime]) -> None:
+        self._answers = answers
+        self._now = now
+
+    async def SubmitAnswer(self, request: rpc.SubmitAnswerRequest, context: Context) -> rpc.SubmitAnswerResponse:
+        recorded = await self._answers.submit(_submission(request), self._now())
+        log.info("answer_committed", meeting_id=recorded.meeting_id, revision=recorded.revision)
+        return rpc.SubmitAnswerResponse(answer=answer_message(recorded))
+
+    async def GetConsent(self, request: rpc.GetConsentRequest, context: Context) -> rpc.GetConsentResponse:
+        counts = await self._answers.counts(request.meeting_id)
+        response = rpc.GetConsentResponse(counts=counts_message(counts))
+        if request.participant_id:
+            answer = await self._answers.of_participant(request.meeting_id, request.participant_id)
+            if answer:
+                response.answer.CopyFrom(answer_message(answer))
+        return response
+
+    async def ListHistory(self, request: rpc.ListHistoryRequest, context: Context) -> rpc.ListHistoryResponse:
+        limit = page_size(request.page_size, default=PAGE, most=LONGEST_PAGE)
+        after = _revision(page_place(request.page_token))
+        entries = await self._answers.history(request.meeting_id, after, limit + 1)
+        return rpc.ListHistoryResponse(
+            entries=[entry_message(entry) for entry in entries[:limit]],
+            next_page_token=page_token(str(entries[limit - 1].revision)) if len(entries) > limit else "",
+        )
+
+    async def GetVerdict(self, request: rpc.GetVerdictRequest, context: Context) -> rpc.GetVerdictResponse:
+        meeting_ids = list(dict.fromkeys(request.meeting_ids))
+        if not meeting_ids:
+            raise InvalidArgument("name the recording's meetings: at least one", reason="MEETING_IDS_MISSING")
+        verdict = decide(await self._answers.standings(meeting_ids), self._now())
+        log.info("verdict_given", meeting_ids=meeting_ids, decision=verdict.decision.name, reason=verdict.reason.name)
+        return rpc.GetVerdictResponse(verdict=verdict_message(verdict))
+
+
+def _submission(request: rpc.SubmitAnswerRequest) -> Submission:
+    answer = ANSWERS.get(request.answer)
+    if answer is None:
+        raise InvalidArgument("answer must be granted or denied", reason="ANSWER_MISSING")
+    if not is_participant_id(request.participant_id):
+        raise InvalidArgument("a participant id is 1 to 36 of A-Z, a-z, 0-9, _ and -", reason="PARTICIPANT_ID_INVALID")
+    if not request.request_id:
+        raise InvalidArgument("request_id is missing: make one for each press of a button", reason="REQUEST_ID_INVALID")
+    for field, longest in LONGEST.items():
+        if len(getattr(request, field)) > longest or "\0" in getattr(request, field):
+            raise InvalidArgument(f"{field} is at most {longest} characters", reason=f"{field.upper()}_INVALID")
+    return Submission(
+        meeting_id=request.meeting_id,
+        participant_id=request.participant_id,
+        answer=answer,
+        request_id=request.request_id,
+        notice_version=request.notice_version,
+        language=request.language,
+        fingerprint_hash=request.fingerprint_hash,
+    )
+
+
+def _revision(place: str) -> int:
+    try:
+        return int(place or 0)
+    except ValueError:
+        raise page_token_invalid() from None

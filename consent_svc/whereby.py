@@ -1,0 +1,116 @@
+"""Makes meetings through Whereby's REST API (https://docs.whereby.com/reference/whereby-rest-api-reference)."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import structlog
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+
+from chassis.errors import Unavailable
+from consent_svc.domain.meetings import Meeting
+from consent_svc.domain.rooms import RecordingType, Room
+
+log = structlog.get_logger()
+
+DEADLINE = 4.0
+"""Seconds for one call; below the 5 s that our own callers wait."""
+
+_LONGEST_PREFIX = 39
+
+
+@dataclass(frozen=True)
+class Destination:
+    """The bucket that Whereby writes recordings to, and its keys for it."""
+
+    bucket: str
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+
+class _Reply(BaseModel):
+    meeting_id: str = Field(alias="meetingId", min_length=1)
+    room_name: str = Field(alias="roomName", min_length=1)
+    room_url: str = Field(alias="roomUrl", min_length=1)
+    host_room_url: str = Field(alias="hostRoomUrl", min_length=1)
+    start: AwareDatetime = Field(alias="startDate")
+    end: AwareDatetime = Field(alias="endDate")
+
+
+class Whereby:
+    """A client of Whereby at `url` (with /v1). Use as an async context manager."""
+
+    def __init__(self, url: str, api_key: str, destination: Destination) -> None:
+        self._http = httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {api_key}"}, timeout=DEADLINE)
+        self._destination = destination
+
+    async def __aenter__(self) -> "Whereby":
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._http.__aexit__(*error)
+
+    async def create_meeting(self, room: Room, closes_at: datetime) -> Meeting:
+        """Make a meeting for a room, as the room's settings want it.
+
+        Raises Unavailable (WHEREBY_UNAVAILABLE) when Whereby refuses, is silent or answers what we cannot read.
+        """
+        try:
+            async with asyncio.timeout(DEADLINE):
+                answer = await self._http.post("/meetings", json=self._asked(room, closes_at))
+            reply = _Reply.model_validate_json(answer.raise_for_status().content)
+        except httpx.HTTPStatusError as error:
+            self._log_refusal(room, error.response)
+            raise _unavailable() from None
+        except (httpx.HTTPError, TimeoutError, ValidationError) as error:
+            log.warning("whereby_unavailable", room=room.name, error=type(error).__name__)
+            raise _unavailable() from None
+        return Meeting(
+            meeting_id=reply.meeting_id,
+            room=room.name,
+            whereby_room_name="/" + reply.room_name.removeprefix("/"),
+            room_url=reply.room_url,
+            host_room_url=reply.host_room_url,
+            owner_id=room.owner_id,
+            started_at=reply.start,
+            closes_at=reply.end,
+            settings=room.settings,
+        )
+
+    def _asked(self, room: Room, closes_at: datetime) -> dict[str, Any]:
+        return {
+            "endDate": closes_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "isLocked": room.settings.is_locked,
+            "roomMode": room.settings.mode,
+            "roomNamePrefix": f"{room.name[: _LONGEST_PREFIX - 1]}-",
+            "roomNamePattern": "uuid",
+            "recording": self._recording(room),
+            "fields": ["hostRoomUrl"],
+        }
+
+    def _recording(self, room: Room) -> dict[str, Any]:
+        asked: dict[str, Any] = {
+            "type": room.settings.recording_type,
+            "startTrigger": room.settings.recording_trigger,
+        }
+        if room.settings.recording_type is RecordingType.CLOUD:
+            asked["destination"] = {
+                "provider": "s3",
+                "bucket": self._destination.bucket,
+                "accessKeyId": self._destination.access_key_id,
+                "accessKeySecret": self._destination.secret_access_key,
+                "fileFormat": "mp4",
+            }
+        return asked
+
+    def _log_refusal(self, room: Room, answer: httpx.Response) -> None:
+        # It says what is wrong with our request, and might repeat it.
+        said = answer.text.replace(self._destination.secret_access_key, "[secret]")[:300]
+        log.error("whereby_refused", room=room.name, status=answer.status_code, said=said)
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("Whereby made no meeting: try again in a moment", reason="WHEREBY_UNAVAILABLE")

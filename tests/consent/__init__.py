@@ -1,0 +1,1 @@
+"""consent_svc: its rules, its store, its services, and what they must never do."""

@@ -1,0 +1,105 @@
+"""The store in both its forms, and a few meetings to try things on."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from google.protobuf import symbol_database
+from google.protobuf.message import Message
+from sqlalchemy import text
+
+from chassis.database import Database, migrate
+from consent_svc.__main__ import MIGRATIONS
+from consent_svc.domain.answers import Answers
+from consent_svc.domain.meetings import Meetings
+from consent_svc.domain.presence import Presence
+from consent_svc.domain.rooms import Rooms
+from consent_svc.store.answers import PostgresAnswers
+from consent_svc.store.meetings import PostgresMeetings
+from consent_svc.store.presence import PostgresPresence
+from consent_svc.store.rooms import PostgresRooms
+from deploy.local import Postgres
+from tests.consent.memory import Memory, MemoryAnswers, MemoryMeetings, MemoryPresence, MemoryRooms
+
+ROLE = "assent_consent"
+
+
+@dataclass(frozen=True)
+class Store:
+    """Everything that consent_svc keeps, in either form."""
+
+    rooms: Rooms
+    meetings: Meetings
+    answers: Answers
+    presence: Presence
+    # What waits in the outbox, the oldest first.
+    published: Callable[[], Awaitable[list[Message]]]
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: Postgres) -> Iterator[str]:
+    """A database with our tables, to copy from."""
+    name = postgres.fresh_database(role=ROLE)
+    work = migrate(postgres.url(name), MIGRATIONS, service_url=postgres.url(name, role=ROLE))
+    from concurrent.futures import ThreadPoolExecutor  # the session's loop may run already
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()
+    yield name
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def database_name(postgres: Postgres, migrated: str) -> Iterator[str]:
+    """An empty database of this test's own."""
+    name = postgres.fresh_database(template=migrated, role=ROLE)
+    yield name
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+async def database(postgres: Postgres, database_name: str) -> AsyncIterator[Database]:
+    """Connections to it with the service's own rights."""
+    async with Database(postgres.url(database_name, role=ROLE)) as database:
+        yield database
+
+
+@pytest.fixture
+def postgres_store(database: Database) -> Store:
+    """The real store."""
+
+    async def published() -> list[Message]:
+        async with database.begin() as connection:
+            rows = (await connection.execute(text("SELECT subject, payload FROM outbox ORDER BY id"))).all()
+        return [parse(row.subject, row.payload) for row in rows]
+
+    return Store(
+        PostgresRooms(database), PostgresMeetings(database), PostgresAnswers(database), PostgresPresence(database),
+        published,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def memory_store() -> Store:
+    """The fake."""
+    memory = Memory()
+
+    async def published() -> list[Message]:
+        return list(memory.published)
+
+    return Store(MemoryRooms(memory), MemoryMeetings(memory), MemoryAnswers(memory), MemoryPresence(memory), published)
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def store(request: pytest.FixtureRequest) -> Store:
+    """Both, one after the other."""
+    found: Store = request.getfixturevalue(f"{request.param}_store")
+    return found
+
+
+def parse(subject: str, payload: bytes) -> Message:
+    """An event as its subject names it."""
+    kind = symbol_database.Default().GetSymbol(subject)
+    message: Message = kind.FromString(payload)
+    return message

@@ -1,0 +1,278 @@
+"""The store in memory: an honest fake, which passes the same cases as Postgres."""
+
+import asyncio
+import secrets
+import uuid
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from google.protobuf.message import Message
+
+from consent_svc.domain.answers import Counts, HistoryEntry, RecordedAnswer, Submission
+from consent_svc.domain.meetings import Admission, Meeting
+from consent_svc.domain.presence import (
+    Attendance,
+    Client,
+    ClientEvent,
+    Evidence,
+    FinishedEvent,
+    PresenceEvent,
+    Session,
+    attendance_of,
+    session_of,
+)
+from consent_svc.domain.rooms import Room, RoomSettings
+from consent_svc.domain.verdict import Answer, Person, Standing
+from consent_svc.errors import meeting_not_found, room_exists, room_not_found
+from consent_svc.events import answer_submitted, evidence_recorded, presence_changed
+from consent_svc.history import GENESIS, next_entry, participant_digest
+
+
+@dataclass
+class Memory:
+    """What Postgres holds in tables."""
+
+    rooms: dict[str, Room] = field(default_factory=dict)
+    meetings: dict[str, Meeting] = field(default_factory=dict)
+    salts: dict[str, bytes] = field(default_factory=lambda: defaultdict(lambda: secrets.token_bytes(16)))
+    participants: dict[tuple[str, str], datetime | None] = field(default_factory=dict)
+    answers: dict[tuple[str, str], tuple[RecordedAnswer, datetime | None]] = field(default_factory=dict)
+    requests: dict[tuple[str, str, str], RecordedAnswer] = field(default_factory=dict)
+    history: dict[str, list[HistoryEntry]] = field(default_factory=lambda: defaultdict(list))
+    room_names: dict[str, str] = field(default_factory=dict)
+    attendance: dict[str, Attendance] = field(default_factory=lambda: defaultdict(Attendance))
+    clients: dict[tuple[str, str], Client] = field(default_factory=dict)
+    sessions: dict[tuple[str, str], Session] = field(default_factory=dict)
+    finished: set[tuple[str, str]] = field(default_factory=set)
+    published: list[Message] = field(default_factory=list)
+    locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+
+    def meeting(self, meeting_id: str) -> Meeting:
+        """The meeting as it stands."""
+        if meeting_id not in self.meetings:
+            raise meeting_not_found(meeting_id)
+        return replace(self.meetings[meeting_id], attendance=self.attendance[meeting_id])
+
+
+class MemoryRooms:
+    """See `consent_svc.domain.rooms.Rooms`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    async def add(self, room: Room) -> None:
+        if room.name in self._memory.rooms:
+            raise room_exists(room.name)
+        self._memory.rooms[room.name] = room
+
+    async def get(self, name: str) -> Room:
+        if name not in self._memory.rooms:
+            raise room_not_found(name)
+        return self._memory.rooms[name]
+
+    async def page(self, owner_id: str, after: str, limit: int) -> list[Room]:
+        owned = [room for room in self._memory.rooms.values() if room.owner_id == owner_id and room.name > after]
+        return sorted(owned, key=lambda room: room.name)[:limit]
+
+    async def change(
+        self, name: str, owner_id: str, change: Callable[[RoomSettings], RoomSettings], now: datetime
+    ) -> Room:
+        room = await self._owned(name, owner_id)
+        self._memory.rooms[name] = replace(room, settings=change(room.settings), updated_at=now)
+        return self._memory.rooms[name]
+
+    async def remove(self, name: str, owner_id: str, now: datetime) -> None:
+        await self._owned(name, owner_id)
+        del self._memory.rooms[name]
+        for meeting in list(self._memory.meetings.values()):
+            if meeting.room == name and meeting.closed_at is None:
+                self._memory.meetings[meeting.meeting_id] = replace(meeting, closed_at=now)
+                if meeting.closes_at > now:
+                    self._memory.published.append(presence_changed(meeting.meeting_id))
+
+    async def _owned(self, name: str, owner_id: str) -> Room:
+        room = await self.get(name)
+        if room.owner_id != owner_id:
+            raise room_not_found(name)
+        return room
+
+
+class MemoryMeetings:
+    """See `consent_svc.domain.meetings.Meetings`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    async def active(self, room_name: str, now: datetime) -> Meeting | None:
+        found = [meeting for meeting in self._newest_first(room_name) if meeting.is_active(now)]
+        return found[0] if found else None
+
+    async def open(self, room_name: str, make: Callable[[Room], Awaitable[Meeting]], now: datetime) -> Meeting:
+        async with self._memory.locks[room_name]:
+            if room_name not in self._memory.rooms:
+                raise room_not_found(room_name)
+            if meeting := await self.active(room_name, now):
+                return meeting
+            meeting = await make(self._memory.rooms[room_name])
+            self._memory.meetings[meeting.meeting_id] = meeting
+            self._memory.published.append(evidence_recorded(meeting.meeting_id))
+            return meeting
+
+    async def admit(self, meeting_id: str, admission: Admission, now: datetime) -> str:
+        was_issued = self._memory.participants.get((meeting_id, admission.previous_id)) is not None
+        participant_id = admission.user_id or (admission.previous_id if was_issued else admission.new_id)
+        if self._memory.participants.get((meeting_id, participant_id)) is None:
+            self._memory.participants[meeting_id, participant_id] = now
+            self._memory.published.append(presence_changed(meeting_id))
+        return participant_id
+
+    async def get(self, *meeting_ids: str) -> list[Meeting]:
+        return [self._memory.meeting(meeting_id) for meeting_id in meeting_ids]
+
+    async def page(
+        self, room_name: str, owner_id: str, before: tuple[datetime, str] | None, limit: int
+    ) -> list[Meeting]:
+        return [
+            meeting
+            for meeting in self._newest_first(room_name)
+            if meeting.owner_id == owner_id and (before is None or (meeting.started_at, meeting.meeting_id) < before)
+        ][:limit]
+
+    def _newest_first(self, room_name: str) -> list[Meeting]:
+        found = [self._memory.meeting(one.meeting_id) for one in self._memory.meetings.values()]
+        found = [meeting for meeting in found if meeting.room == room_name]
+        return sorted(found, key=lambda meeting: (meeting.started_at, meeting.meeting_id), reverse=True)
+
+
+class MemoryAnswers:
+    """See `consent_svc.domain.answers.Answers`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    async def submit(self, submission: Submission, now: datetime) -> RecordedAnswer:
+        self._memory.meeting(submission.meeting_id)
+        request = (submission.meeting_id, submission.participant_id, submission.request_id)
+        if request in self._memory.requests:
+            return self._memory.requests[request]
+        lines = self._memory.history[submission.meeting_id]
+        digest = participant_digest(self._memory.salts[submission.meeting_id], submission.participant_id)
+        previous = lines[-1].hash if lines else GENESIS
+        entry = next_entry(submission, digest, len(lines) + 1, previous, now)
+        lines.append(entry)
+        recorded = RecordedAnswer(
+            consent_id=str(uuid.uuid4()),
+            meeting_id=entry.meeting_id,
+            participant_id=submission.participant_id,
+            answer=entry.answer,
+            revision=entry.revision,
+            answered_at=now,
+            notice_version=entry.notice_version,
+            language=entry.language,
+        )
+        person = (submission.meeting_id, submission.participant_id)
+        _, first_granted_at = self._memory.answers.get(person, (None, None))
+        if first_granted_at is None and entry.answer is Answer.GRANTED:
+            first_granted_at = now
+        self._memory.answers[person] = (recorded, first_granted_at)
+        self._memory.requests[request] = recorded
+        self._memory.participants.setdefault(person)
+        self._memory.published.append(answer_submitted(recorded))
+        return recorded
+
+    async def of_participant(self, meeting_id: str, participant_id: str) -> RecordedAnswer | None:
+        recorded, _ = self._memory.answers.get((meeting_id, participant_id), (None, None))
+        return recorded
+
+    async def counts(self, meeting_id: str) -> Counts:
+        [standing] = await self.standings([meeting_id])
+        answers = [person.answer for person in standing.people]
+        return Counts(len(answers), answers.count(Answer.GRANTED), answers.count(Answer.DENIED))
+
+    async def history(self, meeting_id: str, after: int, limit: int) -> list[HistoryEntry]:
+        self._memory.meeting(meeting_id)
+        return [entry for entry in self._memory.history[meeting_id] if entry.revision > after][:limit]
+
+    async def standings(self, meeting_ids: list[str]) -> list[Standing]:
+        return [
+            Standing(self._memory.meeting(meeting_id), self._people(meeting_id), self._strangers(meeting_id))
+            for meeting_id in meeting_ids
+        ]
+
+    def _people(self, meeting_id: str) -> tuple[Person, ...]:
+        people = []
+        for person in self._memory.participants:
+            if person[0] == meeting_id:
+                recorded, first_granted_at = self._memory.answers.get(person, (None, None))
+                people.append(Person(recorded.answer, recorded.revision, first_granted_at) if recorded else Person())
+        return tuple(people)
+
+    def _strangers(self, meeting_id: str) -> int:
+        clients = [client for (meeting, _), client in self._memory.clients.items() if meeting == meeting_id]
+        return sum(client.is_person and not client.participant_id for client in clients)
+
+
+class MemoryPresence:
+    """See `consent_svc.domain.presence.Presence`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    async def record(self, event: PresenceEvent) -> bool:
+        before = self._snapshot()
+        self._memory.room_names.setdefault(event.meeting_id, event.whereby_room_name)
+        if isinstance(event, FinishedEvent):
+            self._memory.finished.add((event.filename, event.meeting_id))
+        else:
+            known = self._memory.attendance[event.meeting_id]
+            self._memory.attendance[event.meeting_id] = known.merged(attendance_of(event))
+            if told := session_of(event):
+                session = (event.meeting_id, told.session_id)
+                self._memory.sessions[session] = self._memory.sessions.get(session, told).merged(told)
+        if isinstance(event, ClientEvent):
+            self._merge_client(event)
+        news = self._snapshot() != before
+        if news and not isinstance(event, FinishedEvent):
+            self._memory.published.append(presence_changed(event.meeting_id))
+        if news:
+            self._memory.published.append(evidence_recorded(event.meeting_id))
+        return news
+
+    async def evidence(self, whereby_room_name: str, filename: str) -> list[Evidence]:
+        memory = self._memory
+        rooms = memory.room_names | {one.meeting_id: one.whereby_room_name for one in memory.meetings.values()}
+        named = {meeting_id for name, meeting_id in memory.finished if name == filename}
+        named |= {meeting_id for meeting_id, room in rooms.items() if room == whereby_room_name}
+        return [
+            Evidence(
+                meeting_id=meeting_id,
+                whereby_room_name=rooms[meeting_id],
+                is_known=meeting_id in memory.meetings,
+                owner_id=memory.meetings[meeting_id].owner_id if meeting_id in memory.meetings else "",
+                first_opened_at=min(
+                    (at for (meeting, _), at in memory.participants.items() if meeting == meeting_id and at),
+                    default=None,
+                ),
+                clients=tuple(client for (meeting, _), client in memory.clients.items() if meeting == meeting_id),
+                sessions=tuple(session for (meeting, _), session in memory.sessions.items() if meeting == meeting_id),
+                attendance=memory.attendance[meeting_id],
+                finished_files=frozenset(
+                    name for name, meeting in memory.finished if meeting == meeting_id and name == filename
+                ),
+            )
+            for meeting_id in named
+        ]
+
+    def _merge_client(self, event: ClientEvent) -> None:
+        key = (event.meeting_id, event.client_id)
+        told = Client.of(event)
+        merged = self._memory.clients.get(key, told).merged(told)
+        self._memory.clients[key] = merged
+        if merged.is_person and merged.participant_id:
+            self._memory.participants.setdefault((event.meeting_id, merged.participant_id))
+
+    def _snapshot(self) -> tuple[object, ...]:
+        memory = self._memory
+        return dict(memory.attendance), dict(memory.sessions), dict(memory.clients), set(memory.finished)

@@ -1,0 +1,186 @@
+"""Answers: revisions, retries and races. The cases hold for the fake and for Postgres alike."""
+
+import asyncio
+import random
+
+import pytest
+from assent.consent.v1.consent_events_pb2 import AnswerSubmitted
+from assent.consent.v1.consent_pb2 import ANSWER_DENIED
+
+from chassis.database import Database
+from chassis.errors import NotFound
+from consent_svc.domain.answers import Counts
+from consent_svc.domain.verdict import Answer, Decision, decide
+from consent_svc.store.answers import PostgresAnswers
+from tests.consent.cases import ANA, BEN, CEM, MINUTE, NINE, TEN, admission, maker, room, says
+from tests.consent.conftest import Store
+
+GRANTED, DENIED = Answer.GRANTED, Answer.DENIED
+
+
+@pytest.fixture
+async def opened(store: Store) -> Store:
+    await store.rooms.add(room())
+    await store.meetings.open("standup", maker(), NINE)
+    return store
+
+
+@pytest.fixture
+async def opened_postgres(postgres_store: Store) -> Store:
+    await postgres_store.rooms.add(room())
+    await postgres_store.meetings.open("standup", maker(), NINE)
+    return postgres_store
+
+
+async def current(store: Store, who: str = ANA) -> Answer | None:
+    recorded = await store.answers.of_participant("m-1", who)
+    return recorded.answer if recorded else None
+
+
+async def test_an_answer_is_returned_as_it_was_committed(opened: Store) -> None:
+    recorded = await opened.answers.submit(says(ANA, GRANTED, "r-1"), NINE)
+    assert (recorded.answer, recorded.revision, recorded.answered_at) == (GRANTED, 1, NINE)
+    assert (recorded.notice_version, recorded.language) == ("2026-01", "en")
+    assert await opened.answers.of_participant("m-1", ANA) == recorded
+
+
+async def test_nobody_answers_in_a_meeting_that_is_not_known(opened: Store) -> None:
+    with pytest.raises(NotFound) as refused:
+        await opened.answers.submit(says(ANA, GRANTED, "r-1", meeting_id="m-404"), NINE)
+    assert refused.value.reason == "MEETING_NOT_FOUND"
+    for question in (opened.answers.counts("m-404"), opened.answers.history("m-404", 0, 10)):
+        with pytest.raises(NotFound):
+            await question
+    with pytest.raises(NotFound):
+        await opened.answers.standings(["m-1", "m-404"])
+
+
+async def test_c1_the_answer_and_its_event_are_committed_together(opened: Store) -> None:
+    await opened.answers.submit(says(ANA, DENIED, "r-1"), NINE)
+    [event] = [message for message in await opened.published() if isinstance(message, AnswerSubmitted)]
+    assert (event.meeting_id, event.revision, event.answer) == ("m-1", 1, ANSWER_DENIED)
+    assert event.answered_at.ToDatetime(tzinfo=NINE.tzinfo) == NINE
+    assert ANA not in str(event)
+
+
+async def test_c1_commits_wait_for_the_disk_whatever_the_server_says(database: Database) -> None:
+    async with database.begin() as connection:
+        setting = await connection.exec_driver_sql("SHOW synchronous_commit")
+        assert setting.scalar_one() == "on"
+
+
+async def test_c2_the_highest_revision_counts_not_the_clock(opened: Store) -> None:
+    await opened.answers.submit(says(ANA, GRANTED, "r-1"), TEN)
+    recorded = await opened.answers.submit(says(ANA, DENIED, "r-2"), NINE)
+    assert recorded.revision == 2
+    assert await current(opened) is DENIED
+
+
+async def test_c2_twenty_answers_of_one_person_at_once_get_twenty_revisions(opened_postgres: Store) -> None:
+    wanted = [random.choice([GRANTED, DENIED]) for _ in range(20)]
+    recorded = await asyncio.gather(
+        *(opened_postgres.answers.submit(says(ANA, answer, f"r-{n}"), NINE) for n, answer in enumerate(wanted))
+    )
+    assert sorted(one.revision for one in recorded) == list(range(1, 21))
+    last = max(recorded, key=lambda one: one.revision)
+    assert await opened_postgres.answers.of_participant("m-1", ANA) == last
+    assert await opened_postgres.answers.counts("m-1") == Counts(
+        1, int(last.answer is GRANTED), int(last.answer is DENIED)
+    )
+
+
+async def test_c2_a_grant_and_a_denial_racing_end_in_the_order_of_their_revisions(opened_postgres: Store) -> None:
+    for round_number in range(25):
+        both = await asyncio.gather(
+            opened_postgres.answers.submit(says(ANA, GRANTED, f"grant-{round_number}"), NINE),
+            opened_postgres.answers.submit(says(ANA, DENIED, f"denial-{round_number}"), NINE),
+        )
+        assert await current(opened_postgres) is max(both, key=lambda one: one.revision).answer
+
+
+async def test_c2_people_of_one_meeting_racing_leave_no_gap(opened_postgres: Store) -> None:
+    people = [f"person-{n}" for n in range(30)]
+    await asyncio.gather(*(opened_postgres.answers.submit(says(who, GRANTED, "r-1"), NINE) for who in people))
+    history = await opened_postgres.answers.history("m-1", 0, 100)
+    assert [entry.revision for entry in history] == list(range(1, 31))
+    assert await opened_postgres.answers.counts("m-1") == Counts(30, 30, 0)
+
+
+async def test_c3_a_late_retry_of_the_grant_leaves_denied(opened: Store) -> None:
+    granted = await opened.answers.submit(says(ANA, GRANTED, "r-1"), NINE)
+    await opened.answers.submit(says(ANA, DENIED, "r-2"), NINE + MINUTE)
+    retried = await opened.answers.submit(says(ANA, GRANTED, "r-1"), TEN)
+    assert retried == granted
+    assert await current(opened) is DENIED
+    assert len(await opened.answers.history("m-1", 0, 10)) == 2
+    assert sum(isinstance(message, AnswerSubmitted) for message in await opened.published()) == 2
+
+
+async def test_c3_the_same_request_at_once_on_many_connections_is_one_answer(opened_postgres: Store) -> None:
+    recorded = await asyncio.gather(
+        *(opened_postgres.answers.submit(says(ANA, DENIED, "r-1"), NINE) for _ in range(20))
+    )
+    assert len(set(recorded)) == 1
+    assert len(await opened_postgres.answers.history("m-1", 0, 100)) == 1
+
+
+async def test_c3_a_request_id_belongs_to_its_participant_and_meeting(opened: Store) -> None:
+    await opened.rooms.add(room("retro"))
+    await opened.meetings.open("retro", maker("m-2"), NINE)
+    await opened.answers.submit(says(ANA, GRANTED, "r-1"), NINE)
+    await opened.answers.submit(says(BEN, DENIED, "r-1"), NINE)
+    await opened.answers.submit(says(ANA, DENIED, "r-1", meeting_id="m-2"), NINE)
+    assert (await current(opened, ANA), await current(opened, BEN)) == (GRANTED, DENIED)
+    there = await opened.answers.of_participant("m-2", ANA)
+    assert there is not None
+    assert there.answer is DENIED
+
+
+async def test_c4_one_persons_answer_is_not_anothers(opened: Store) -> None:
+    await opened.answers.submit(says(ANA, DENIED, "r-1"), NINE)
+    await opened.answers.submit(says(BEN, GRANTED, "r-2"), NINE)  # the same fingerprint: evidence, no right
+    assert (await current(opened, ANA), await current(opened, BEN)) == (DENIED, GRANTED)
+
+
+async def test_an_answer_is_possible_after_the_meeting_and_after_its_room(opened: Store) -> None:
+    await opened.rooms.remove("standup", room().owner_id, TEN)
+    recorded = await opened.answers.submit(says(ANA, DENIED, "r-1"), TEN + 1000 * MINUTE)
+    assert recorded.revision == 1
+    assert decide(await opened.answers.standings(["m-1"]), TEN).decision is Decision.DELETE
+
+
+async def test_who_answers_without_having_opened_is_present(opened: Store) -> None:
+    await opened.answers.submit(says(CEM, GRANTED, "r-1"), NINE)
+    assert await opened.answers.counts("m-1") == Counts(present=1, granted=1, denied=0)
+
+
+async def test_counts_tell_present_granted_denied_and_unanswered(opened: Store) -> None:
+    for who in (ANA, BEN, CEM):
+        await opened.meetings.admit("m-1", admission(who), NINE)
+    await opened.answers.submit(says(ANA, GRANTED, "r-1"), NINE)
+    await opened.answers.submit(says(BEN, DENIED, "r-2"), NINE)
+    counts = await opened.answers.counts("m-1")
+    assert counts == Counts(present=3, granted=1, denied=1)
+    assert counts.unanswered == 1
+
+
+async def test_a_standing_keeps_when_somebody_first_granted(opened: Store) -> None:
+    for minute, answer in enumerate((DENIED, GRANTED, DENIED, GRANTED)):
+        await opened.answers.submit(says(ANA, answer, f"r-{minute}"), NINE + minute * MINUTE)
+    [standing] = await opened.answers.standings(["m-1"])
+    [person] = standing.people
+    assert (person.answer, person.revision, person.first_granted_at) == (GRANTED, 4, NINE + MINUTE)
+    assert standing.revision == 4
+
+
+async def test_an_answer_whose_event_cannot_be_written_is_not_committed(
+    opened_postgres: Store, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(*_: object) -> None:
+        raise ConnectionResetError
+
+    monkeypatch.setattr("consent_svc.store.answers.outbox.put", failing)
+    with pytest.raises(Exception, match="database cannot be reached"):
+        await PostgresAnswers(database).submit(says(ANA, GRANTED, "r-1"), NINE)
+    assert await current(opened_postgres) is None
+    assert await opened_postgres.answers.history("m-1", 0, 10) == []

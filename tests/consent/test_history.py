@@ -1,0 +1,145 @@
+"""The history: chained, append-only, and without names."""
+
+import hashlib
+import json
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from chassis.database import Database
+from consent_svc.domain.answers import HistoryEntry
+from consent_svc.domain.verdict import Answer
+from consent_svc.history import participant_digest
+from deploy.local import Postgres
+from tests.consent.cases import ANA, BEN, MINUTE, NINE, OWNER, TEN, maker, room, says
+from tests.consent.conftest import Store
+
+
+def first_fault(entries: list[HistoryEntry]) -> int | None:
+    """What an outsider does who has only the entries and the description in consent_svc/history.py."""
+    previous = "0" * 64
+    for place, entry in enumerate(entries, start=1):
+        fields = {
+            "answer": str(entry.answer),
+            "answered_at": entry.answered_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "language": entry.language,
+            "meeting_id": entry.meeting_id,
+            "notice_version": entry.notice_version,
+            "participant_digest": entry.participant_digest,
+            "previous_hash": entry.previous_hash,
+            "revision": entry.revision,
+        }
+        canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        if (entry.revision, entry.previous_hash, entry.hash) != (
+            place,
+            previous,
+            hashlib.sha256(canonical).hexdigest(),
+        ):
+            return place
+        previous = entry.hash
+    return None
+
+
+@pytest.fixture
+async def told(store: Store) -> Store:
+    await _tell(store)
+    return store
+
+
+async def _tell(store: Store) -> None:
+    await store.rooms.add(room())
+    await store.meetings.open("standup", maker(), NINE)
+    for n, (who, answer) in enumerate([(ANA, Answer.GRANTED), (BEN, Answer.DENIED), (ANA, Answer.DENIED)]):
+        await store.answers.submit(replace(says(who, answer, f"r-{n}"), language="pt-BR"), NINE + n * MINUTE)
+
+
+async def test_c5_an_outsider_can_check_the_chain(told: Store) -> None:
+    entries = await told.answers.history("m-1", 0, 100)
+    assert [(entry.revision, entry.answer) for entry in entries] == [
+        (1, Answer.GRANTED), (2, Answer.DENIED), (3, Answer.DENIED)
+    ]  # fmt: skip
+    assert first_fault(entries) is None
+    assert {(entry.notice_version, entry.language) for entry in entries} == {("2026-01", "pt-BR")}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"answer": Answer.GRANTED}, {"answered_at": TEN}, {"notice_version": "2026-02"}, {"language": "en"},
+        {"participant_digest": "0" * 64}, {"hash": "0" * 64}, {"previous_hash": "0" * 64}, {"revision": 7},
+    ],
+    ids=lambda change: next(iter(change)),
+)  # fmt: skip
+async def test_c5_whatever_is_changed_is_found(memory_store: Store, change: dict[str, object]) -> None:
+    await _tell(memory_store)
+    entries = await memory_store.answers.history("m-1", 0, 100)
+    entries[1] = replace(entries[1], **change)  # type: ignore[arg-type]  # each of its own type
+    assert first_fault(entries) == 2
+
+
+async def test_c5_a_line_left_out_is_found(told: Store) -> None:
+    entries = await told.answers.history("m-1", 0, 100)
+    del entries[1]
+    assert first_fault(entries) == 2
+
+
+async def test_c5_pages_join_to_the_whole(told: Store) -> None:
+    first, second = await told.answers.history("m-1", 0, 2), await told.answers.history("m-1", 2, 2)
+    assert first_fault(first + second) is None
+    assert len(first + second) == 3
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE history SET answer = 'granted'", "DELETE FROM history", "TRUNCATE history"]
+)
+@pytest.mark.parametrize("role", ["assent_consent", "postgres"])
+async def test_c5_the_database_refuses_to_rewrite_history(
+    postgres: Postgres, database_name: str, postgres_store: Store, statement: str, role: str
+) -> None:
+    await _tell(postgres_store)
+    async with Database(postgres.url(database_name, role=role)) as database:
+        with pytest.raises(DBAPIError, match="permission denied|append-only"):
+            async with database.begin() as connection:
+                await connection.execute(text(statement))
+    assert first_fault(await postgres_store.answers.history("m-1", 0, 100)) is None
+    assert len(await postgres_store.answers.history("m-1", 0, 100)) == 3
+
+
+async def test_c5_the_owner_is_refused_by_the_trigger_in_a_replica_session_too(
+    postgres: Postgres, database_name: str, postgres_store: Store
+) -> None:
+    await _tell(postgres_store)
+    async with Database(postgres.url(database_name)) as database:
+        with pytest.raises(DBAPIError, match="append-only"):
+            async with database.begin() as connection:
+                await connection.execute(text("SET LOCAL session_replication_role = replica"))
+                await connection.execute(text("DELETE FROM history"))
+
+
+async def test_c5_the_service_cannot_drop_the_guard(database: Database) -> None:
+    with pytest.raises(DBAPIError, match="must be owner|permission denied"):
+        async with database.begin() as connection:
+            await connection.execute(text("ALTER TABLE history DISABLE TRIGGER append_only"))
+
+
+async def test_c5_history_outlives_the_room(told: Store) -> None:
+    await told.rooms.remove("standup", OWNER, TEN)
+    await told.rooms.add(room(owner="somebody else"))
+    assert first_fault(await told.answers.history("m-1", 0, 100)) is None
+    assert len(await told.answers.history("m-1", 0, 100)) == 3
+
+
+async def test_history_names_nobody_and_cannot_be_joined_across_meetings(told: Store) -> None:
+    await told.rooms.add(room("retro"))
+    await told.meetings.open("retro", maker("m-2"), NINE)
+    await told.answers.submit(says(ANA, Answer.GRANTED, "r-9", meeting_id="m-2"), NINE)
+    here, there = await told.answers.history("m-1", 0, 100), await told.answers.history("m-2", 0, 100)
+    assert here[0].participant_digest == here[2].participant_digest != here[1].participant_digest
+    assert there[0].participant_digest not in {entry.participant_digest for entry in here}
+    assert ANA not in str(here)
+
+
+def test_a_digest_is_the_sha256_of_salt_and_participant() -> None:
+    assert participant_digest(b"salt", "ana") == hashlib.sha256(b"saltana").hexdigest()
