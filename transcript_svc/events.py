@@ -1,15 +1,19 @@
 """What this service does about the events of others. They only wake it: recording_svc is asked before it acts."""
 
+from typing import TYPE_CHECKING
+
 import structlog
 from assent.recording.v1 import recording_events_pb2, recording_pb2
 from assent.recording.v1 import recording_service_pb2 as rpc
-from assent.recording.v1.recording_service_pb2_grpc import RecordingServiceAsyncStub
 
 from chassis.bus import Bus, Delivery
 from chassis.errors import NotFound
 from transcript_svc import wire
 from transcript_svc.store import Transcripts
 from transcript_svc.transcription import Transcription
+
+if TYPE_CHECKING:
+    from assent.recording.v1.recording_service_pb2_grpc import RecordingServiceAsyncStub
 
 log = structlog.get_logger()
 
@@ -22,7 +26,7 @@ class Events:
     """Three kinds of event, all of them safe to repeat, to reorder and to forge."""
 
     def __init__(
-        self, recordings: RecordingServiceAsyncStub, transcripts: Transcripts, transcription: Transcription
+        self, recordings: "RecordingServiceAsyncStub", transcripts: Transcripts, transcription: Transcription
     ) -> None:
         self._recordings = recordings
         self._transcripts = transcripts

@@ -3,13 +3,16 @@
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 from assent.recording.v1 import recording_service_pb2 as rpc
-from assent.recording.v1.recording_service_pb2_grpc import RecordingServiceAsyncStub
 
 from chassis.errors import FailedPrecondition, NotFound, OutOfRange
 from transcript_svc.buckets import Buckets, Gone
 from transcript_svc.domain import Audio, Transcript
+
+if TYPE_CHECKING:
+    from assent.recording.v1.recording_service_pb2_grpc import RecordingServiceAsyncStub
 
 # A listener may be slow: consent that is withdrawn meanwhile ends the stream.
 ASK_AGAIN_SECONDS = 1.0
@@ -19,7 +22,7 @@ class Listening:
     """The mp3's bytes. recording_svc is asked for the verdict each time, and again while a stream runs."""
 
     def __init__(
-        self, recordings: RecordingServiceAsyncStub, buckets: Buckets, clock: Callable[[], float] = time.monotonic
+        self, recordings: "RecordingServiceAsyncStub", buckets: Buckets, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._recordings = recordings
         self._buckets = buckets

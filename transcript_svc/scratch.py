@@ -7,13 +7,16 @@ import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from assent.recording.v1 import recording_pb2
 from assent.recording.v1 import recording_service_pb2 as rpc
-from assent.recording.v1.recording_service_pb2_grpc import RecordingServiceAsyncStub
 
 from chassis.errors import ServiceError
+
+if TYPE_CHECKING:
+    from assent.recording.v1.recording_service_pb2_grpc import RecordingServiceAsyncStub
 
 log = structlog.get_logger()
 
@@ -27,7 +30,7 @@ class Scratch:
     taken. Use as an async context manager: what an earlier life of this instance left is wiped first.
     """
 
-    def __init__(self, directory: Path, instance: str, recordings: RecordingServiceAsyncStub) -> None:
+    def __init__(self, directory: Path, instance: str, recordings: "RecordingServiceAsyncStub") -> None:
         self._directory = directory
         self._instance = instance
         self._recordings = recordings

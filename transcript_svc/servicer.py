@@ -6,11 +6,10 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from assent.recording.v1 import recording_service_pb2
-from assent.recording.v1.recording_service_pb2_grpc import RecordingServiceAsyncStub
 from assent.transcript.v1 import transcript_pb2
 from assent.transcript.v1 import transcript_service_pb2 as rpc
 from assent.transcript.v1.transcript_service_pb2_grpc import TranscriptServiceServicer
@@ -22,6 +21,9 @@ from transcript_svc.domain import Edit, Locked, Transcript
 from transcript_svc.listening import Listening
 from transcript_svc.store import Cursor, Transcripts
 from transcript_svc.wire import transcript_to_proto
+
+if TYPE_CHECKING:
+    from assent.recording.v1.recording_service_pb2_grpc import RecordingServiceAsyncStub
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -42,7 +44,7 @@ ERASE_SECONDS = 25.0
 class TranscriptServicer(TranscriptServiceServicer):
     """Transcripts, their words, and the audio where it may be heard."""
 
-    def __init__(self, transcripts: Transcripts, recordings: RecordingServiceAsyncStub, listening: Listening) -> None:
+    def __init__(self, transcripts: Transcripts, recordings: "RecordingServiceAsyncStub", listening: Listening) -> None:
         self._transcripts = transcripts
         self._recordings = recordings
         self._listening = listening

@@ -5,11 +5,11 @@ import time
 from contextlib import aclosing, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from assent.recording.v1 import recording_pb2
 from assent.recording.v1 import recording_service_pb2 as rpc
-from assent.recording.v1.recording_service_pb2_grpc import RecordingServiceAsyncStub
 
 from chassis.errors import FailedPrecondition, NotFound, ServiceError
 from transcript_svc import media, wire
@@ -19,6 +19,9 @@ from transcript_svc.media import BrokenMedia
 from transcript_svc.recognition import Recogniser
 from transcript_svc.scratch import Scratch
 from transcript_svc.store import Transcripts
+
+if TYPE_CHECKING:
+    from assent.recording.v1.recording_service_pb2_grpc import RecordingServiceAsyncStub
 
 log = structlog.get_logger()
 
@@ -38,7 +41,7 @@ class Transcription:
     def __init__(
         self,
         transcripts: Transcripts,
-        recordings: RecordingServiceAsyncStub,
+        recordings: "RecordingServiceAsyncStub",
         buckets: Buckets,
         scratch: Scratch,
         recogniser: Recogniser,
@@ -180,7 +183,7 @@ class Transcription:
         return await self._buckets.upload(mp3, _mp3_key(recording))
 
 
-async def recording_of(recordings: RecordingServiceAsyncStub, recording_id: str) -> Recording | None:
+async def recording_of(recordings: "RecordingServiceAsyncStub", recording_id: str) -> Recording | None:
     """The recording as its owner knows it now; None where there is none, or its audio is gone or going."""
     try:
         answer = await recordings.GetRecording(rpc.GetRecordingRequest(recording_id=recording_id))
