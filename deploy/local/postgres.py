@@ -181,11 +181,13 @@ class Postgres(Part):
             return home.resolve()
         home.unlink(missing_ok=True)  # a link whose target went
         if user.can_enter(self.run_dir.path):
-            home.mkdir(mode=0o711)
+            home.mkdir()
+            home.chmod(0o711)  # whatever the umask is
             return home
         outside = OUTSIDE / f"assent-{os.geteuid()}-{hashlib.sha256(bytes(self.run_dir.path)).hexdigest()[:12]}"
         self._clear(outside)
-        outside.mkdir(mode=0o711)
+        outside.mkdir()
+        outside.chmod(0o711)
         home.symlink_to(outside)
         return outside
 

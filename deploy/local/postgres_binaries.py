@@ -75,8 +75,10 @@ def copy_wheel(wheel: Path, target: Path) -> None:
     for folder in (wheel, package.with_name(f"{package.name}.libs")):
         if folder.exists():
             shutil.copytree(folder, draft / folder.relative_to(package.parent), symlinks=True)
-    for folder in (draft, draft / package.name):
-        folder.chmod(0o755)
+    for path in (draft, *draft.rglob("*")):
+        if not path.is_symlink():  # whatever the umask was: others may read, and enter or run what we may
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o055 if mode & 0o100 else 0o044))
     draft.rename(target)
 
 

@@ -137,6 +137,7 @@ def test_a_wheel_that_the_server_cannot_reach_is_copied(tmp_path: Path, monkeypa
     postgres_binaries.copy_wheel(wheel, closed)
     closed.chmod(0o700)
     hidden = closed / wheel.relative_to(wheel.parents[1])
+    hidden.chmod(0o700)
     monkeypatch.setattr(postgres_binaries, "installed", list)
     monkeypatch.setattr(postgres_binaries, "wheel", lambda: hidden)
     with Postgres(tmp_path, fsync=False) as server:

@@ -67,7 +67,11 @@ async def put(file: File, room: str, start: datetime, destination: Destination) 
     ) as s3:
         done = await s3.put_object(Bucket=destination.bucket, Key=name, Body=body, ContentType="video/mp4")
     version = done.get("VersionId", "null")
-    return {"bucket": destination.bucket, "key": name, "version_id": version, "start_time": start.isoformat()}
+    return {"bucket": destination.bucket, "key": name, "version_id": version, "start_time": _zulu(start)}
+
+
+def _zulu(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def content(path: Path, wanted: str) -> bytes:

@@ -1,0 +1,180 @@
+"""The stack starts what is missing, keeps addresses, and stops what it started: with its quick parts."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.local import PartError, Stack
+from deploy.local.part import REPOSITORY, Part
+from deploy.local.variables import read_stack_env
+
+QUICK = ("nats", "issuer")
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("ASSENT_", "AWS_"))}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("stack"), parts=QUICK, environ=CLEAN) as stack:
+        yield stack
+
+
+def pids(stack: Stack) -> dict[str, int | None]:
+    return {name: stack.pid(name) for name in QUICK}
+
+
+def command(run_dir: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    line = [sys.executable, "-m", "deploy.local", *arguments, "--run-dir", str(run_dir)]
+    return subprocess.run(line, cwd=REPOSITORY, env=CLEAN | variables, capture_output=True, text=True, check=False)
+
+
+def test_stack_env_says_where_everything_is(stack: Stack) -> None:
+    variables = read_stack_env(stack.run_dir.path / "stack.env")
+    assert variables == stack.env()
+    assert httpx.get(variables["ASSENT_OIDC_JWKS_URL"], trust_env=False).status_code == 200
+    assert variables["ASSENT_NATS_URL"] == f"nats://{stack.parts['nats'].address}"
+    assert variables["ASSENT_WHEREBY_API_URL"].endswith("/v1")
+    for name in ("ASSENT_CERTIFICATE_KEY_FILE", "ASSENT_TLS_CA", "ASSENT_TLS_CERT", "ASSENT_TLS_KEY"):
+        assert Path(variables[name]).is_file()
+    assert Path(variables["ASSENT_SCRATCH_DIR"]).is_dir()
+    assert len(variables["ASSENT_PARTICIPANT_TOKEN_SECRET"]) >= 32
+
+
+def test_up_again_changes_nothing(stack: Stack) -> None:
+    before, variables = pids(stack), stack.env()
+    assert stack.up() == variables
+    assert Stack(stack.run_dir.path, parts=QUICK, environ=CLEAN).up() == variables
+    assert pids(stack) == before
+
+
+def test_only_the_dead_part_is_started_again_and_at_its_address(stack: Stack) -> None:
+    before, address = pids(stack), stack.parts["issuer"].address
+    stack.kill("issuer")
+    assert stack.pid("issuer") is None
+    assert [line.state for line in stack.status()] == ["running", "died"]
+    stack.up()
+    assert stack.pid("nats") == before["nats"]
+    assert stack.pid("issuer") not in (None, before["issuer"])
+    assert stack.parts["issuer"].address == address
+    assert stack.parts["issuer"].ready()
+
+
+def test_a_restart_is_of_one_part(stack: Stack) -> None:
+    before = pids(stack)
+    stack.restart("nats")
+    assert stack.pid("nats") not in (None, before["nats"])
+    assert stack.pid("issuer") == before["issuer"]
+
+
+def test_other_settings_start_a_part_anew(stack: Stack) -> None:
+    before = pids(stack)
+    Stack(stack.run_dir.path, parts=QUICK, environ=CLEAN, fsync=False).up()
+    assert stack.pid("nats") not in (None, before["nats"])
+    assert stack.pid("issuer") == before["issuer"]
+    stack.up()
+
+
+def test_a_shell_with_stack_env_in_it_is_not_an_operators_wish(stack: Stack) -> None:
+    before = pids(stack)
+    sourced = Stack(stack.run_dir.path, parts=QUICK, environ=CLEAN | stack.env())
+    assert sourced.given == {}
+    assert sourced.up() == stack.env()
+    assert pids(stack) == before
+
+
+def test_a_part_of_the_operators_is_used_instead(tmp_path: Path) -> None:
+    given = {"ASSENT_NATS_URL": "nats://user:secret@elsewhere:4222"}
+    with Stack(tmp_path, parts=QUICK, environ=CLEAN | given) as stack:
+        assert stack.pid("nats") is None
+        assert stack.env()["ASSENT_NATS_URL"] == given["ASSENT_NATS_URL"]
+        (line,) = [line for line in stack.status() if line.part == "nats"]
+        assert (line.state, line.address) == ("yours", "nats://elsewhere:4222")
+
+
+def test_down_stops_what_was_started_and_nothing_else(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        stack = Stack(tmp_path, parts=QUICK, environ=CLEAN)
+        stack.up()
+        running = [part.process for part in stack.parts.values()]
+        stack.down()
+        assert [process.alive for process in running if process] == [False, False]
+        assert stranger.poll() is None
+        assert not (tmp_path / "stack.env").exists()
+        assert [line.state for line in stack.status()] == ["stopped", "stopped"]
+        stack.down()
+        stranger.send_signal(signal.SIGKILL)
+
+
+def test_a_port_that_a_stranger_took_is_given_up(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, parts=("issuer",), environ=CLEAN)
+    before = stack.parts["issuer"].address
+    stranger = [sys.executable, "-c", LISTEN, before.partition(":")[2]]
+    with subprocess.Popen(stranger, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "listening\n"
+        with stack:
+            assert stack.parts["issuer"].address != before
+            assert stack.env()["ASSENT_OIDC_ISSUER"] == f"http://{stack.parts['issuer'].address}"
+        process.kill()
+
+
+LISTEN = """
+import socket, sys, time
+listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print("listening", flush=True)
+time.sleep(60)
+"""
+
+
+class Broken(Part):
+    """Says something and ends."""
+
+    name = "broken"
+    advice = "mend it"
+
+    def command(self) -> list[str]:
+        return ["sh", "-c", "echo the disk is full; exit 3"]
+
+    def ready(self) -> bool:
+        return False
+
+
+def test_what_does_not_start_says_why_and_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(PartError) as error:
+        Broken(tmp_path).start()
+    told = str(error.value)
+    assert "broken ended while it started" in told
+    assert "    the disk is full" in told
+    assert "What to do: mend it." in told
+    assert str(tmp_path / "logs" / "broken.log") in told
+
+
+class Slow(Broken):
+    """Runs, and is never ready."""
+
+    name = "slow"
+    patience = 0.2
+
+    def command(self) -> list[str]:
+        return ["sleep", "60"]
+
+
+def test_what_is_never_ready_is_said_too(tmp_path: Path) -> None:
+    with pytest.raises(PartError, match=r"slow was not ready after 0 s"), Slow(tmp_path):
+        pass
+    assert Slow(tmp_path).pid is None
+
+
+def test_the_commands_say_what_they_did_and_end_with_1_on_failure(tmp_path: Path) -> None:
+    stopped = command(tmp_path, "status")
+    assert stopped.returncode == 1
+    assert stopped.stdout.split("\n")[0].split() == ["part", "state", "pid", "address", "log"]
+    refused = command(tmp_path, "up", ASSENT_WHEREBY_API_URL="https://api.whereby.dev/v1")
+    assert refused.returncode == 1
+    assert "set ASSENT_WHEREBY_API_KEY, ASSENT_WHEREBY_WEBHOOK_SECRET too" in refused.stderr
+    assert command(tmp_path, "down").returncode == 0
