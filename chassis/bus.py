@@ -133,6 +133,8 @@ class Bus:
         async def subscribe() -> None:
             await self._connected.wait()
             await self._nats.subscribe(kind.DESCRIPTOR.full_name, cb=on_message)
+            # A missing stream is told from the lack of a responder. We are one now: no publisher would notice.
+            await self._ensure_stream_at_last(kind.DESCRIPTOR.full_name)
 
         self._tasks.append(asyncio.create_task(subscribe(), name=f"bus listen {kind.DESCRIPTOR.name}"))
 
@@ -165,6 +167,15 @@ class Bus:
                 StreamConfig(name=name, subjects=[f"{package}.>"], max_age=_KEEP, duplicate_window=_DUPLICATES)
             )
         return name
+
+    async def _ensure_stream_at_last(self, subject: str) -> None:
+        while True:
+            try:
+                await self._ensure_stream(subject)
+                return
+            except (nats.errors.Error, JetStreamError, OSError, TimeoutError) as error:
+                log.warning("stream_not_ensured", subject=subject, error=_brief(error))
+                await asyncio.sleep(0.5)
 
     async def _consume(
         self, kind: type[M], durable: str, handle: Callable[[Delivery[M]], Awaitable[None]], at_once: int
