@@ -1,0 +1,88 @@
+"""`python -m gateway serve`: HTTP, WebSockets and pages, until SIGTERM."""
+
+import argparse
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import uvloop
+from assent.consent.v1 import consent_events_pb2
+from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceStub
+from assent.meeting.v1 import meeting_events_pb2
+from assent.meeting.v1.meeting_service_pb2_grpc import MeetingServiceStub
+from assent.recording.v1 import recording_events_pb2
+from assent.recording.v1.recording_service_pb2_grpc import RecordingServiceStub
+from assent.transcript.v1 import transcript_events_pb2
+from assent.transcript.v1.transcript_service_pb2_grpc import TranscriptServiceStub
+from fastapi import FastAPI
+
+from chassis import logs, telemetry
+from chassis.bus import Bus
+from chassis.channel import connect
+from chassis.settings import load
+from gateway.app import create_app
+from gateway.keys import KeySet
+from gateway.meeting_feed import MeetingFeed
+from gateway.parts import Parts
+from gateway.server import HttpServer
+from gateway.settings import Settings
+from gateway.tokens import Tokens
+from gateway.transcript_feed import TranscriptFeed
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    async with application(settings) as app:
+        await HttpServer(app, settings.gateway_listen).run_until_signalled()
+
+
+@asynccontextmanager
+async def application(settings: Settings) -> AsyncIterator[FastAPI]:
+    """The whole gateway but for its listening socket."""
+    async with (
+        httpx.AsyncClient(timeout=3.0) as http,
+        connect(settings.consent_address, settings.tls) as consent,
+        connect(settings.recording_address, settings.tls) as recordings,
+        connect(settings.transcript_address, settings.tls) as transcripts,
+        Bus(settings.nats_url) as bus,
+    ):
+        meeting_feed = MeetingFeed(consent, recordings)
+        transcript_feed = TranscriptFeed(transcripts)
+        bus.listen(consent_events_pb2.AnswerSubmitted, meeting_feed.on_answer)
+        bus.listen(meeting_events_pb2.PresenceChanged, meeting_feed.on_presence)
+        bus.listen(recording_events_pb2.RecordingStateChanged, meeting_feed.on_recording)
+        bus.listen(transcript_events_pb2.TranscriptEventAppended, transcript_feed.on_event)
+        tokens = Tokens(
+            KeySet(http, settings.oidc_jwks_url),
+            issuer=settings.oidc_issuer,
+            audience=settings.oidc_audience,
+            participant_secret=settings.participant_token_secret.get_secret_value(),
+        )
+        parts = Parts(
+            settings=settings,
+            tokens=tokens,
+            bus=bus,
+            meetings=MeetingServiceStub(consent),
+            consent=ConsentServiceStub(consent),
+            recordings=RecordingServiceStub(recordings),
+            transcripts=TranscriptServiceStub(transcripts),
+            meeting_feed=meeting_feed,
+            transcript_feed=transcript_feed,
+            channels={"consent_svc": consent, "recording_svc": recordings, "transcript_svc": transcripts},
+        )
+        yield create_app(parts)
+
+
+def main() -> None:
+    """Read the command line and the environment, then serve."""
+    parser = argparse.ArgumentParser(prog="python -m gateway", description="The face of Assent to the outside.")
+    parser.add_argument("command", choices=["serve"])
+    parser.parse_args()
+    settings = load(Settings)
+    logs.configure("gateway", settings.log_level)
+    telemetry.configure("gateway")
+    uvloop.run(serve(settings))
+
+
+if __name__ == "__main__":
+    main()

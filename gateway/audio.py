@@ -1,0 +1,99 @@
+"""A transcript's audio over HTTP, for as long as it may be heard: mp3 with ranges, and its waveform."""
+
+from collections.abc import AsyncIterator
+
+from assent.transcript.v1 import transcript_service_pb2 as rpc
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+
+from chassis.errors import OutOfRange
+from gateway.access import transcript_for
+from gateway.auth import Known
+from gateway.parts import Gateway, Parts
+from gateway.problems import may_fail, problem_of
+from gateway.ranges import ByteRange, parse_range
+from gateway.shapes import Id
+
+router = APIRouter(tags=["transcripts"])
+
+STREAM_SECONDS = 3600.0
+"""A listener may take this long: players read only as fast as they play."""
+
+_AUDIO = {"description": "The mp3, or a part of it.", "content": {"audio/mpeg": {}}}
+_RESPONSES = {200: _AUDIO, 206: _AUDIO, **may_fail(401, 404, 409, 410, 416, 503)}
+# D2: whoever keeps a copy would keep it past the erasure.
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+class Waveform(BaseModel):
+    """Peaks at equal distances."""
+
+    waveform: list[float] = Field(description="From 0 to 1.")
+
+
+@router.head("/v1/transcripts/{transcript_id}/audio/mp3", response_class=Response, responses=_RESPONSES)
+async def head_audio(transcript_id: Id, identity: Known, request: Request, gateway: Gateway) -> Response:
+    """Length and type of the audio."""
+    return await _answer(transcript_id, identity, request, gateway, with_body=False)
+
+
+@router.get("/v1/transcripts/{transcript_id}/audio/mp3", response_class=Response, responses=_RESPONSES)
+async def get_audio(transcript_id: Id, identity: Known, request: Request, gateway: Gateway) -> Response:
+    """The audio: 410 (AUDIO_DELETED) once erased, 409 (CONSENT_UNDECIDED) while withheld."""
+    return await _answer(transcript_id, identity, request, gateway, with_body=True)
+
+
+@router.get("/v1/transcripts/{transcript_id}/audio/waveform", responses=may_fail(401, 404, 409, 410, 503))
+async def get_waveform(transcript_id: Id, identity: Known, response: Response, gateway: Gateway) -> Waveform:
+    """The audio's waveform, under the audio's own conditions."""
+    await transcript_for(identity, transcript_id, gateway)
+    found = await gateway.transcripts.GetWaveform(rpc.GetWaveformRequest(transcript_id=transcript_id))
+    response.headers.update(_NO_STORE)
+    return Waveform(waveform=list(found.waveform.peaks))
+
+
+async def _answer(transcript_id: str, identity: Known, request: Request, parts: Parts, *, with_body: bool) -> Response:
+    await transcript_for(identity, transcript_id, parts)
+    info = await parts.transcripts.GetAudioInfo(rpc.GetAudioInfoRequest(transcript_id=transcript_id))
+    etag = f'"{info.etag.strip(chr(34))}"'
+    try:
+        part = parse_range(_range_header(request, etag), info.size_bytes)
+    except OutOfRange as error:
+        return problem_of(error, {"Content-Range": f"bytes */{info.size_bytes}"})
+    headers = {**_NO_STORE, "Accept-Ranges": "bytes", "ETag": etag, "Content-Type": info.media_type}
+    headers["Content-Length"] = str(part.length if part else info.size_bytes)
+    if part:
+        headers["Content-Range"] = f"bytes {part.first}-{part.last}/{info.size_bytes}"
+    status = 206 if part else 200
+    if not with_body or not info.size_bytes:
+        return Response(status_code=status, headers=headers)
+    return StreamingResponse(await _stream(transcript_id, part, parts), status, headers)
+
+
+def _range_header(request: Request, etag: str) -> str | None:
+    # A part of another version would not fit what the client has.
+    if request.headers.get("if-range", etag) != etag:
+        return None
+    return request.headers.get("range")
+
+
+async def _stream(transcript_id: str, part: ByteRange | None, parts: Parts) -> AsyncIterator[bytes]:
+    """The bytes as they come. A refusal is raised here, before a status is sent."""
+    asked = rpc.StreamAudioRequest(transcript_id=transcript_id)
+    if part:
+        asked.offset, asked.length = part.first, part.length
+    call = parts.transcripts.StreamAudio(asked, timeout=STREAM_SECONDS)
+    chunks = call.__aiter__()
+    first = await anext(chunks, None)
+
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            if first is not None:
+                yield first.data
+            async for chunk in chunks:
+                yield chunk.data
+        finally:
+            call.cancel()  # the listener may have gone before the end
+
+    return body()

@@ -1,0 +1,197 @@
+"""Answers over HTTP: given, changed and counted, and their history for the owner."""
+
+import hmac
+import uuid
+from datetime import datetime
+from typing import Annotated, Literal
+
+from assent.consent.v1 import consent_pb2
+from assent.consent.v1 import consent_service_pb2 as rpc
+from fastapi import APIRouter, Header
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.access import ensure_meeting, found, meeting_for, no_meeting
+from gateway.auth import Known, Owner
+from gateway.parts import Gateway
+from gateway.problems import may_fail
+from gateway.shapes import Body, Id, Line, Page, PageToken, moment
+from gateway.tokens import SignedIn
+
+router = APIRouter(tags=["consent"])
+
+ANSWER_SECONDS = 1.8
+"""Of the two seconds within which whoever answers learns how it went."""
+
+RequestId = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Made by the client for each press of a button: a repetition changes nothing.",
+    ),
+]
+
+
+class NewAnswer(Body):
+    """An answer, and the wording that it answers. Who answers is known from the token alone."""
+
+    # Other fields, ids above all, are ignored: they decide nothing.
+    model_config = ConfigDict(extra="ignore")
+
+    consent_given: bool
+    notice_version: Annotated[Line, Field(max_length=64)] = ""
+    language: str = Field("", max_length=35, pattern=r"^[A-Za-z0-9-]*$", description="BCP 47.")
+    fingerprint: str = Field("", max_length=512, description="Of the browser. Kept hashed, as evidence only.")
+
+
+class StoredAnswer(BaseModel):
+    """What was committed."""
+
+    status: Literal["success"]
+    consent_id: str
+    consent_given: bool
+    revision: int
+    answered_at: datetime | None
+
+
+class Answer(BaseModel):
+    """A participant's current answer."""
+
+    consent_id: str
+    consent_given: bool
+    revision: int
+    answered_at: datetime | None
+    notice_version: str
+    language: str
+
+
+class Counts(BaseModel):
+    """How a meeting stands; never who."""
+
+    present: int
+    granted: int
+    denied: int
+    unanswered: int
+
+
+class Consent(BaseModel):
+    """A meeting's counts, and the caller's own answer where there is one."""
+
+    meeting_id: str
+    answer: Answer | None
+    counts: Counts
+
+
+class HistoryEntry(BaseModel):
+    """One answer, chained to the one before it."""
+
+    revision: int
+    participant_digest: str = Field(description="Stands for the participant in this meeting only.")
+    consent_given: bool
+    answered_at: datetime | None
+    notice_version: str
+    language: str
+    previous_hash: str
+    hash: str
+
+
+class History(Page):
+    """A page of a meeting's history, oldest first."""
+
+    entries: list[HistoryEntry]
+
+
+@router.post("/v1/meetings/{meeting_id}/consent", responses=may_fail(400, 401, 403, 404, 413, 422, 503))
+async def submit_answer(
+    meeting_id: Id, new: NewAnswer, identity: Known, gateway: Gateway, request_id: RequestId = None
+) -> StoredAnswer:
+    """Grant or deny that the audio is kept; at any time, also after the meeting. 200 means it is committed."""
+    ensure_meeting(identity, meeting_id)
+    request = rpc.SubmitAnswerRequest(
+        meeting_id=meeting_id,
+        participant_id=identity.participant_id,
+        answer=consent_pb2.ANSWER_GRANTED if new.consent_given else consent_pb2.ANSWER_DENIED,
+        request_id=request_id or str(uuid.uuid4()),
+        notice_version=new.notice_version,
+        language=new.language,
+        fingerprint_hash=_hashed(new.fingerprint, gateway.settings.fingerprint_key.get_secret_value()),
+    )
+    stored = (await gateway.consent.SubmitAnswer(request, timeout=ANSWER_SECONDS)).answer
+    return StoredAnswer(
+        status="success",
+        consent_id=stored.consent_id,
+        consent_given=_is_grant(stored.answer),
+        revision=stored.revision,
+        answered_at=moment(stored, "answered_at"),
+    )
+
+
+@router.get("/v1/meetings/{meeting_id}/consent", responses=may_fail(401, 403, 404, 503))
+async def get_consent(meeting_id: Id, identity: Known, gateway: Gateway) -> Consent:
+    """The caller's own answer and the meeting's counts, for its participants and its owner."""
+    ensure_meeting(identity, meeting_id)
+    request = rpc.GetConsentRequest(meeting_id=meeting_id, participant_id=identity.participant_id)
+    consent = await found(gateway.consent.GetConsent(request), no_meeting(meeting_id))
+    # Whoever answered while signed in took part; anybody else who is signed in must own the meeting.
+    if isinstance(identity, SignedIn) and not consent.HasField("answer"):
+        await meeting_for(identity, meeting_id, gateway)
+    return consent_shape(meeting_id, consent)
+
+
+@router.get("/v1/meetings/{meeting_id}/consent/history", responses=may_fail(400, 401, 403, 404, 422, 503))
+async def list_history(
+    meeting_id: Id,
+    owner: Owner,
+    gateway: Gateway,
+    page_size: Annotated[int, Field(ge=1, le=1000)] = 200,
+    page_token: PageToken = "",
+) -> History:
+    """Every answer ever given in the meeting, hash-chained; names no one."""
+    await meeting_for(owner, meeting_id, gateway)
+    request = rpc.ListHistoryRequest(meeting_id=meeting_id, page_size=page_size, page_token=page_token)
+    page = await gateway.consent.ListHistory(request)
+    return History(entries=[_entry(entry) for entry in page.entries], next_page_token=page.next_page_token)
+
+
+def consent_shape(meeting_id: str, consent: rpc.GetConsentResponse) -> Consent:
+    """How a meeting stands, as JSON shows it."""
+    answer = None
+    if consent.HasField("answer"):
+        answer = Answer(
+            consent_id=consent.answer.consent_id,
+            consent_given=_is_grant(consent.answer.answer),
+            revision=consent.answer.revision,
+            answered_at=moment(consent.answer, "answered_at"),
+            notice_version=consent.answer.notice_version,
+            language=consent.answer.language,
+        )
+    return Consent(meeting_id=meeting_id, answer=answer, counts=counts_shape(consent.counts))
+
+
+def counts_shape(counts: consent_pb2.Counts) -> Counts:
+    """The counts, as JSON shows them."""
+    return Counts(present=counts.present, granted=counts.granted, denied=counts.denied, unanswered=counts.unanswered)
+
+
+def _entry(entry: consent_pb2.HistoryEntry) -> HistoryEntry:
+    return HistoryEntry(
+        revision=entry.revision,
+        participant_digest=entry.participant_digest,
+        consent_given=_is_grant(entry.answer),
+        answered_at=moment(entry, "answered_at"),
+        notice_version=entry.notice_version,
+        language=entry.language,
+        previous_hash=entry.previous_hash,
+        hash=entry.hash,
+    )
+
+
+def _is_grant(answer: int) -> bool:
+    # Whatever is neither must never pass for a grant.
+    return answer == consent_pb2.ANSWER_GRANTED
+
+
+def _hashed(fingerprint: str, key: str) -> str:
+    return hmac.digest(key.encode(), fingerprint.encode(), "sha256").hex() if fingerprint else ""

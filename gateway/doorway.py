@@ -1,0 +1,126 @@
+"""What every request passes on its way in and out: its id, a bounded body, the log, the figures, the last net."""
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import Mapping
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chassis.telemetry import span
+from gateway.metrics import Metrics
+from gateway.problems import problem
+
+log = structlog.get_logger()
+
+LARGEST_BODY = 64 * 1024
+_BODY_SECONDS = 10.0
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# Asked every few seconds by machines.
+_QUIET = {"/healthz", "/readyz", "/metrics"}
+
+
+class Doorway:
+    """ASGI middleware around the whole app. `headers` go on every response."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, headers: Mapping[str, str]) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._headers = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        received = Headers(scope=scope)
+        asked_id = received.get("x-request-id", "")
+        request_id = asked_id if _REQUEST_ID.fullmatch(asked_id) else uuid.uuid4().hex
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        with span(f"{scope['type']} {scope.get('method', 'GET')}", received):
+            if scope["type"] == "http":
+                await self._http(scope, receive, send, request_id)
+            else:
+                await self._app(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        began = time.perf_counter()
+        status = 0
+
+        async def sent(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                for name, value in self._headers.items():
+                    headers[name] = value
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, sent)
+        except Exception as error:
+            log.error("request_failed", method=scope["method"], path=scope["path"], exc_info=error)
+            if status:
+                raise  # too late for a problem: the connection breaks, and the client knows that it is incomplete
+            detail = "something failed on our side; it is logged: try again, then tell the operator"
+            await problem(500, "INTERNAL", detail)(scope, receive, sent)
+        finally:
+            self._count(scope, status, time.perf_counter() - began)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await _read_body(scope, receive)
+        except TimeoutError:
+            response = problem(408, "BODY_TOO_SLOW", f"send the body within {_BODY_SECONDS:.0f} s")
+            await response(scope, receive, send)
+            return
+        if body is None:
+            response = problem(413, "BODY_TOO_LARGE", f"send at most {LARGEST_BODY} bytes")
+            await response(scope, receive, send)
+            return
+        await self._app(scope, _replayed(body, receive), send)
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        # The route, not the path: ids would make a figure each, and paths may hold somebody's secret.
+        route = getattr(scope.get("route"), "path", "none")
+        self._metrics.requests.labels(scope["method"], route, status).inc()
+        self._metrics.seconds.labels(route).observe(seconds)
+        if route not in _QUIET:
+            fields = {"method": scope["method"], "route": route, "status": status, "ms": round(seconds * 1000, 1)}
+            log.info("request", **fields, **scope.get("path_params", {}))
+
+
+async def _read_body(scope: Scope, receive: Receive) -> bytes | None:
+    """The whole body before anything reads it; None where it is larger than allowed. Raises TimeoutError."""
+    headers = Headers(scope=scope)
+    length = headers.get("content-length", "0")
+    if length == "0" and "transfer-encoding" not in headers:
+        return b""
+    if length.isdigit() and int(length) > LARGEST_BODY:
+        return None
+    body = bytearray()
+    async with asyncio.timeout(_BODY_SECONDS):
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if len(body) > LARGEST_BODY:
+                return None
+            if not message.get("more_body", False):
+                return bytes(body)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    is_read = False
+
+    async def replay() -> Message:
+        nonlocal is_read
+        if is_read:
+            return await receive()
+        is_read = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

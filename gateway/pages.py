@@ -1,0 +1,93 @@
+"""The pages: files in `web/`, the addresses that show them, and what a browser may do on them."""
+
+import html
+import re
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+
+WEB = Path(__file__).parent / "web"
+
+_ROOM_NAME = re.compile(r"[a-z0-9-]{1,64}")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# Asked again each time, answered 304: a page never runs beside last week's script.
+_REVALIDATE = {"Cache-Control": "no-cache"}
+
+
+def content_security_policy(gateway_url: str, whereby_room_origin: str) -> str:
+    """What pages may load: our own files, and calls in a frame from Whereby."""
+    host = gateway_url.partition("://")[2]
+    frames = " ".join(filter(None, ["https://*.whereby.com", whereby_room_origin]))
+    return "; ".join(
+        [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            f"connect-src 'self' ws://{host} wss://{host}",
+            "img-src 'self' data:",
+            "media-src 'self' blob:",
+            f"frame-src {frames}",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+        ]
+    )
+
+
+class _Static(StaticFiles):
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]  # passed on as they come
+        response.headers.update(_REVALIDATE)
+        return response
+
+
+def install(app: FastAPI, taken: set[str]) -> None:
+    """Add the pages, after every other route. `taken` are first parts of paths that can be no room's name."""
+
+    async def docs(_: Request) -> Response:
+        return HTMLResponse(_describe(app))
+
+    async def room(request: Request) -> Response:
+        name = request.path_params["room_name"]
+        if name in taken or not _ROOM_NAME.fullmatch(name):
+            raise HTTPException(404)
+        return _page("room.html")
+
+    app.add_route("/docs", docs, include_in_schema=False)
+    app.add_route("/", lambda _: _page("home.html"), include_in_schema=False)
+    app.add_route("/meetings/{id}", lambda request: _page_of("meeting.html", request), include_in_schema=False)
+    app.add_route("/transcripts/{id}", lambda request: _page_of("transcript.html", request), include_in_schema=False)
+    app.mount("/static", _Static(directory=WEB), name="static")
+    app.add_route("/{room_name}", room, include_in_schema=False)
+
+
+def _page_of(name: str, request: Request) -> Response:
+    if not _ID.fullmatch(request.path_params["id"]):
+        raise HTTPException(404)
+    return _page(name)
+
+
+def _page(name: str) -> Response:
+    return FileResponse(WEB / name, headers=_REVALIDATE)
+
+
+def _describe(app: FastAPI) -> str:
+    """The routes on one page that loads nothing from elsewhere."""
+    rows = [
+        f"<tr><td><code>{method.upper()}</code></td><td><code>{html.escape(path)}</code></td>"
+        f"<td>{html.escape(operation.get('description', ''))}</td></tr>"
+        for path, operations in app.openapi()["paths"].items()
+        for method, operation in operations.items()
+    ]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Assent API</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="stylesheet" href="/static/style.css"></head><body><main><h1>Assent API</h1>'
+        '<p>The whole description, for tools: <a href="/openapi.json">/openapi.json</a> (OpenAPI 3.1).</p>'
+        f"<table><thead><tr><th>Method</th><th>Path</th><th>What</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        "</main></body></html>"
+    )

@@ -1,0 +1,134 @@
+"""Who a bearer token is: a signed-in user by the issuer's JWT, or a participant by a token of ours."""
+
+import hashlib
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jwt
+
+from chassis.errors import Unauthenticated
+from gateway.keys import ALGORITHMS, KeySet
+
+_PARTICIPANT_ISSUER = "assent"
+_PARTICIPANT_AUDIENCE = "assent-participant"
+_PARTICIPANT_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
+_LONGEST_TOKEN = 8192
+_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """Somebody whom the issuer knows; the owner of what bears their `sub`."""
+
+    subject: str
+    expires_at: float
+
+    @property
+    def participant_id(self) -> str:
+        """Who they are in a meeting: the `sub`, or where that is no Whereby externalId, a digest that always is."""
+        if _PARTICIPANT_ID.fullmatch(self.subject):
+            return self.subject
+        return "u_" + hashlib.sha256(self.subject.encode()).hexdigest()[:34]
+
+
+@dataclass(frozen=True)
+class Participant:
+    """The holder of a token that we issued for one meeting."""
+
+    meeting_id: str
+    participant_id: str
+    expires_at: float = float("inf")
+
+
+Identity = SignedIn | Participant
+
+
+class Tokens:
+    """Checks bearer tokens and issues those of participants."""
+
+    def __init__(
+        self,
+        keys: KeySet,
+        *,
+        issuer: str,
+        audience: str,
+        participant_secret: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+        self._secret = participant_secret
+        self._clock = clock
+        self._known: dict[str, Identity] = {}
+
+    async def identify(self, token: str) -> Identity:
+        """Who holds this token. Raises Unauthenticated (TOKEN_INVALID, TOKEN_EXPIRED), Unavailable as `KeySet.key`."""
+        known = self._known.get(token)
+        if known is not None and known.expires_at > self._clock():
+            return known
+        identity = await self._verify(token)
+        while len(self._known) >= _REMEMBERED:
+            del self._known[next(iter(self._known))]
+        self._known[token] = identity
+        return identity
+
+    def issue(self, meeting_id: str, participant_id: str) -> str:
+        """A token that says who somebody is in one meeting. It never expires: an answer may be changed years later."""
+        claims = {
+            "iss": _PARTICIPANT_ISSUER,
+            "aud": _PARTICIPANT_AUDIENCE,
+            "sub": participant_id,
+            "meeting_id": meeting_id,
+            "iat": int(self._clock()),
+        }
+        return jwt.encode(claims, self._secret, "HS256")
+
+    async def _verify(self, token: str) -> Identity:
+        if len(token) > _LONGEST_TOKEN:
+            raise _invalid()
+        try:
+            header = jwt.get_unverified_header(token)
+            # The header chooses who checks; each checker then pins its own algorithms and key.
+            if header.get("alg") == "HS256":
+                return self._participant(token)
+            if header.get("alg") in ALGORITHMS:
+                return await self._signed_in(token, header)
+        except jwt.ExpiredSignatureError:
+            raise Unauthenticated("the token has expired: sign in again", reason="TOKEN_EXPIRED") from None
+        except (jwt.PyJWTError, ValueError, TypeError):
+            raise _invalid() from None
+        raise _invalid()
+
+    def _participant(self, token: str) -> Participant:
+        claims = jwt.decode(
+            token,
+            self._secret,
+            algorithms=["HS256"],
+            audience=_PARTICIPANT_AUDIENCE,
+            issuer=_PARTICIPANT_ISSUER,
+            options={"require": ["iss", "aud", "sub", "meeting_id"], "verify_iat": False},
+        )
+        return Participant(str(claims["meeting_id"]), claims["sub"])
+
+    async def _signed_in(self, token: str, header: dict[str, object]) -> SignedIn:
+        key_id, algorithm = header.get("kid"), str(header["alg"])
+        key = await self._keys.key(key_id if isinstance(key_id, str) else None, algorithm)
+        claims = jwt.decode(
+            token,
+            key.key,
+            algorithms=[algorithm],
+            audience=self._audience,
+            issuer=self._issuer,
+            # An issuer's clock a little ahead of ours is no reason to refuse.
+            options={"require": ["iss", "aud", "sub", "exp"], "verify_iat": False},
+        )
+        if not 0 < len(claims["sub"]) <= 255:
+            raise _invalid()
+        return SignedIn(claims["sub"], float(claims["exp"]))
+
+
+def _invalid() -> Unauthenticated:
+    return Unauthenticated("the token is not valid here: sign in, or open the room again", reason="TOKEN_INVALID")

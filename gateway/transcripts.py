@@ -1,0 +1,193 @@
+"""Transcripts over HTTP: their words for owner and participants, changes and removal for the owner."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from assent.transcript.v1 import transcript_pb2
+from assent.transcript.v1 import transcript_service_pb2 as rpc
+from fastapi import APIRouter, Response
+from google.protobuf.field_mask_pb2 import FieldMask
+from pydantic import BaseModel, ConfigDict, Field
+
+from chassis.errors import InvalidArgument
+from gateway.access import ensure_meeting, transcript_for
+from gateway.auth import Known, Owner
+from gateway.parts import Gateway
+from gateway.problems import may_fail
+from gateway.recordings import MeetingFilter
+from gateway.shapes import Body, Id, Line, Page, PageSize, PageToken, moment, name_of, without_defaults
+from gateway.tokens import SignedIn
+
+router = APIRouter(tags=["transcripts"])
+
+ERASE_SECONDS = 30.0
+"""Removing a transcript waits until every copy of its audio was found gone."""
+
+_FORMATS = {
+    "txt": rpc.TEXT_FORMAT_TXT,
+    "vtt": rpc.TEXT_FORMAT_VTT,
+    "srt": rpc.TEXT_FORMAT_SRT,
+    "json": rpc.TEXT_FORMAT_JSON,
+}
+
+
+class Word(BaseModel):
+    """Times are milliseconds from the start of the recording."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+
+
+class Segment(BaseModel):
+    """What was said between two silences."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+    words: list[Word]
+
+
+class TranscriptSummary(BaseModel):
+    """A transcript without its words."""
+
+    id: str
+    recording_id: str
+    meeting_id: str | None = Field(description="Null while the recording is unmatched.")
+    meeting_ids: list[str]
+    status: str = Field(description="QUEUED, PROCESSING, COMPLETED, FAILED or NO_AUDIO.")
+    duration_ms: int
+    language: str
+    title: str
+    reviewed: bool
+    locked: bool
+    audio_deleted: bool
+    failure: str = Field(description="Why it failed, for a person to read.")
+    created_at: datetime | None
+    finished_at: datetime | None
+
+
+class Transcript(TranscriptSummary):
+    """A transcript."""
+
+    segments: list[Segment]
+
+
+class Transcripts(Page):
+    """A page of transcripts, newest first."""
+
+    transcripts: list[TranscriptSummary]
+
+
+class TranscriptChanges(Body):
+    """What to change; what is left out stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra=without_defaults)
+
+    title: Annotated[Line, Field(max_length=300)] = ""
+    reviewed: bool = False
+    locked: bool = False
+
+
+@router.get("/v1/transcripts", responses=may_fail(400, 401, 403, 422, 503))
+async def list_transcripts(
+    identity: Known,
+    gateway: Gateway,
+    meeting_id: MeetingFilter = "",
+    page_size: PageSize = 50,
+    page_token: PageToken = "",
+) -> Transcripts:
+    """The owner's transcripts, or those of the participant's meeting."""
+    request = rpc.ListTranscriptsRequest(meeting_id=meeting_id, page_size=page_size, page_token=page_token)
+    if isinstance(identity, SignedIn):
+        request.owner_id = identity.subject
+    else:
+        ensure_meeting(identity, meeting_id or identity.meeting_id)
+        request.meeting_id = identity.meeting_id
+    page = await gateway.transcripts.ListTranscripts(request)
+    return Transcripts(
+        transcripts=[_summary(transcript) for transcript in page.transcripts], next_page_token=page.next_page_token
+    )
+
+
+@router.get("/v1/transcripts/{transcript_id}", responses=may_fail(401, 404, 503))
+async def get_transcript(transcript_id: Id, identity: Known, gateway: Gateway) -> Transcript:
+    """One transcript with its words."""
+    return _transcript(await transcript_for(identity, transcript_id, gateway))
+
+
+@router.patch("/v1/transcripts/{transcript_id}", responses=may_fail(400, 401, 403, 404, 409, 422, 503))
+async def update_transcript(
+    transcript_id: Id, changes: TranscriptChanges, owner: Owner, gateway: Gateway
+) -> Transcript:
+    """Change title or marks. A locked transcript can only be unlocked (409 TRANSCRIPT_LOCKED)."""
+    if not changes.model_fields_set:
+        raise InvalidArgument("name at least one of title, reviewed, locked", reason="NOTHING_TO_CHANGE")
+    await transcript_for(owner, transcript_id, gateway)
+    request = rpc.UpdateTranscriptRequest(
+        transcript_id=transcript_id,
+        update_mask=FieldMask(paths=sorted(changes.model_fields_set)),
+        **changes.model_dump(exclude_unset=True),
+    )
+    return _transcript((await gateway.transcripts.UpdateTranscript(request)).transcript)
+
+
+@router.delete("/v1/transcripts/{transcript_id}", status_code=204, responses=may_fail(401, 403, 404, 409, 503))
+async def delete_transcript(transcript_id: Id, owner: Owner, gateway: Gateway) -> None:
+    """Remove a transcript after its audio was erased; 503 (ERASURE_PENDING) while the erasure goes on."""
+    await transcript_for(owner, transcript_id, gateway)
+    request = rpc.DeleteTranscriptRequest(transcript_id=transcript_id)
+    await gateway.transcripts.DeleteTranscript(request, timeout=ERASE_SECONDS)
+
+
+@router.get(
+    "/v1/transcripts/{transcript_id}/text",
+    response_class=Response,
+    responses={
+        200: {"content": {"text/plain": {}, "text/vtt": {}, "application/x-subrip": {}, "application/json": {}}},
+        **may_fail(401, 404, 422, 503),
+    },
+)
+async def get_text(
+    transcript_id: Id, identity: Known, gateway: Gateway, format: Literal["txt", "vtt", "srt", "json"] = "txt"
+) -> Response:
+    """The words as plain text, WebVTT, SubRip or JSON."""
+    await transcript_for(identity, transcript_id, gateway)
+    request = rpc.RenderTranscriptRequest(transcript_id=transcript_id, format=_FORMATS[format])
+    rendered = await gateway.transcripts.RenderTranscript(request)
+    return Response(rendered.text, media_type=rendered.media_type, headers={"Cache-Control": "no-store"})
+
+
+def status_name(status: int) -> str:
+    """A transcript's status as JSON shows it."""
+    return name_of(transcript_pb2.TranscriptStatus, "TRANSCRIPT_STATUS_", status)
+
+
+def segment_shape(segment: transcript_pb2.Segment) -> Segment:
+    """A segment as JSON shows it."""
+    words = [Word(text=word.text, start_ms=word.start_ms, end_ms=word.end_ms) for word in segment.words]
+    return Segment(start_ms=segment.start_ms, end_ms=segment.end_ms, text=segment.text, words=words)
+
+
+def _summary(transcript: transcript_pb2.Transcript) -> TranscriptSummary:
+    return TranscriptSummary(
+        id=transcript.transcript_id,
+        recording_id=transcript.recording_id,
+        meeting_id=next(iter(transcript.meeting_ids), None),
+        meeting_ids=list(transcript.meeting_ids),
+        status=status_name(transcript.status),
+        duration_ms=transcript.duration_ms,
+        language=transcript.language,
+        title=transcript.title,
+        reviewed=transcript.reviewed,
+        locked=transcript.locked,
+        audio_deleted=transcript.audio_deleted,
+        failure=transcript.failure,
+        created_at=moment(transcript, "created_at"),
+        finished_at=moment(transcript, "finished_at"),
+    )
+
+
+def _transcript(transcript: transcript_pb2.Transcript) -> Transcript:
+    segments = [segment_shape(segment) for segment in transcript.segments]
+    return Transcript(**_summary(transcript).model_dump(), segments=segments)

@@ -1,0 +1,150 @@
+"""A gateway as it runs, on a free port: real HTTP, mutual TLS, gRPC and NATS; services in memory behind it."""
+
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from assent.consent.v1 import consent_service_pb2 as consent_rpc
+from assent.consent.v1.consent_service_pb2_grpc import add_ConsentServiceServicer_to_server
+from assent.meeting.v1 import meeting_service_pb2 as meeting_rpc
+from assent.meeting.v1.meeting_service_pb2_grpc import add_MeetingServiceServicer_to_server
+from assent.recording.v1 import recording_service_pb2 as recording_rpc
+from assent.recording.v1.recording_service_pb2_grpc import add_RecordingServiceServicer_to_server
+from assent.transcript.v1 import transcript_service_pb2 as transcript_rpc
+from assent.transcript.v1.transcript_service_pb2_grpc import add_TranscriptServiceServicer_to_server
+from pydantic import SecretStr
+
+from chassis.bus import Bus
+from chassis.channel import Tls
+from chassis.server import Server
+from deploy.local import Nats
+from gateway.__main__ import application
+from gateway.server import HttpServer
+from gateway.settings import Settings
+from tests.eventually import eventually
+from tests.gateway.backend import Backend, Consents, Meetings, Recordings, Transcripts
+from tests.gateway.issuer import AUDIENCE, URL, Issuer
+
+WEBHOOK_SECRETS = ("old-webhook-secret", "new-webhook-secret")
+PARTICIPANT_SECRET = "a participant secret of 32 bytes or more"
+FINGERPRINT_KEY = "a fingerprint key of its own"
+
+
+@dataclass
+class Stack:
+    """A running gateway and what stands behind it."""
+
+    url: str
+    http: httpx.AsyncClient
+    backend: Backend
+    bus: Bus
+    settings: Settings
+    issuer: Issuer
+    app: Any
+    services: dict[str, Server]
+
+    def owner(self, subject: str = "owner-demo") -> dict[str, str]:
+        """Headers of somebody who is signed in."""
+        return {"Authorization": f"Bearer {self.issuer.token(subject)}"}
+
+    async def opened(self, room: str, subject: str = "owner-demo") -> dict[str, Any]:
+        """A meeting opened by nobody we know, in a room of `subject`'s."""
+        if room not in self.backend.rooms:
+            made = await self.http.post("/v1/rooms", json={"name": room}, headers=self.owner(subject))
+            assert made.status_code == 201, made.text
+        reply = await self.http.post(f"/v1/rooms/{room}/meeting")
+        assert reply.status_code == 200, reply.text
+        opened: dict[str, Any] = reply.json()
+        return opened
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header that says who is asking."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.fixture(scope="session")
+async def issuer() -> AsyncIterator[Issuer]:
+    issuer = Issuer()
+    async with HttpServer(issuer.app, "127.0.0.1:0") as server:
+        issuer.url = f"http://127.0.0.1:{server.port}/jwks.json"
+        yield issuer
+
+
+@pytest.fixture(scope="session")
+async def services(tls: Tls) -> AsyncIterator[tuple[Backend, dict[str, Server]]]:
+    backend = Backend()
+    consent, recording, transcript = (Server("127.0.0.1:0", tls=tls) for _ in range(3))
+    consent.add(
+        add_MeetingServiceServicer_to_server,
+        Meetings(backend),
+        meeting_rpc.DESCRIPTOR.services_by_name["MeetingService"],
+    )
+    consent.add(
+        add_ConsentServiceServicer_to_server,
+        Consents(backend),
+        consent_rpc.DESCRIPTOR.services_by_name["ConsentService"],
+    )
+    recording.add(
+        add_RecordingServiceServicer_to_server,
+        Recordings(backend),
+        recording_rpc.DESCRIPTOR.services_by_name["RecordingService"],
+    )
+    transcript.add(
+        add_TranscriptServiceServicer_to_server,
+        Transcripts(backend),
+        transcript_rpc.DESCRIPTOR.services_by_name["TranscriptService"],
+    )
+    named = {"consent_svc": consent, "recording_svc": recording, "transcript_svc": transcript}
+    for server in named.values():
+        await server.start()
+    yield backend, named
+    for server in named.values():
+        await server.stop()
+
+
+@pytest.fixture(scope="session")
+def settings(tls: Tls, nats: Nats, services: tuple[Backend, dict[str, Server]], issuer: Issuer) -> Settings:
+    address = {name: f"127.0.0.1:{server.port}" for name, server in services[1].items()}
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    return Settings(
+        nats_url=nats.url,
+        tls_ca=tls.ca,
+        tls_cert=tls.cert,
+        tls_key=tls.key,
+        gateway_listen=f"127.0.0.1:{port}",
+        gateway_url=f"http://127.0.0.1:{port}",
+        consent_address=address["consent_svc"],
+        recording_address=address["recording_svc"],
+        transcript_address=address["transcript_svc"],
+        whereby_webhook_secret=SecretStr(",".join(WEBHOOK_SECRETS)),
+        whereby_room_origin="http://127.0.0.1:9999",
+        oidc_issuer=URL,
+        oidc_audience=AUDIENCE,
+        oidc_jwks_url=issuer.url,
+        participant_token_secret=SecretStr(PARTICIPANT_SECRET),
+        fingerprint_key=SecretStr(FINGERPRINT_KEY),
+    )
+
+
+@pytest.fixture(scope="session")
+async def stack(
+    settings: Settings, services: tuple[Backend, dict[str, Server]], issuer: Issuer
+) -> AsyncIterator[Stack]:
+    async with (
+        Bus(settings.nats_url) as bus,
+        application(settings) as app,
+        HttpServer(app, settings.gateway_listen),
+        httpx.AsyncClient(base_url=settings.gateway_url, timeout=20) as http,
+    ):
+        await bus.connected()
+
+        async def is_ready() -> bool:
+            return (await http.get("/readyz")).status_code == 200
+
+        await eventually(is_ready)
+        yield Stack(settings.gateway_url, http, services[0], bus, settings, issuer, app, services[1])

@@ -1,0 +1,154 @@
+"""The audio: ranges as players ask for them, and nothing that may not be heard."""
+
+import random
+
+import httpx
+import pytest
+from assent.transcript.v1 import transcript_pb2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis.errors import OutOfRange
+from gateway.ranges import parse_range
+from tests.eventually import eventually
+from tests.gateway.conftest import Stack, bearer
+
+SIZE = 100_003
+AUDIO = random.Random(7).randbytes(SIZE)
+
+
+@pytest.fixture
+async def mp3(stack: Stack) -> str:
+    """The path of a transcript's audio."""
+    opened = await stack.opened("audible")
+    stack.backend.transcripts["t-audio"] = transcript_pb2.Transcript(
+        transcript_id="t-audio", owner_id="owner-demo", meeting_ids=["another", opened["meeting"]["id"]]
+    )
+    stack.backend.audio["t-audio"] = AUDIO
+    stack.backend.withheld.pop("t-audio", None)
+    return "/v1/transcripts/t-audio/audio/mp3"
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "last"),
+    [
+        ("bytes=0-", 0, SIZE - 1),
+        ("bytes=0-0", 0, 0),
+        ("bytes=100-40099", 100, 40_099),
+        ("bytes=99999-", 99_999, SIZE - 1),
+        ("bytes=-1", SIZE - 1, SIZE - 1),
+        ("bytes=-500", SIZE - 500, SIZE - 1),
+        ("bytes=-999999", 0, SIZE - 1),
+        ("bytes=5-999999", 5, SIZE - 1),
+        ("BYTES= 5-7", 5, 7),
+    ],
+)
+async def test_a_range_gives_206_and_just_those_bytes(
+    stack: Stack, mp3: str, asked: str, first: int, last: int
+) -> None:
+    reply = await stack.http.get(mp3, headers={**stack.owner(), "Range": asked})
+    assert reply.status_code == 206
+    assert reply.content == AUDIO[first : last + 1]
+    assert reply.headers["content-range"] == f"bytes {first}-{last}/{SIZE}"
+    assert reply.headers["content-length"] == str(last - first + 1)
+    head = await stack.http.head(mp3, headers={**stack.owner(), "Range": asked})
+    assert (head.status_code, head.content) == (206, b"")
+    for name in ("content-range", "content-length", "etag", "content-type"):
+        assert head.headers[name] == reply.headers[name]
+
+
+@pytest.mark.parametrize(
+    "asked", [None, "bytes=0-1,5-6", "bytes=9-5", "bytes=a-b", "bytes=-", "bytes=", "seconds=0-5", "bytes=0-1;", "x"]
+)
+async def test_what_is_no_single_range_gives_the_whole(stack: Stack, mp3: str, asked: str | None) -> None:
+    reply = await stack.http.get(mp3, headers={**stack.owner(), **({"Range": asked} if asked else {})})
+    assert (reply.status_code, reply.content) == (200, AUDIO)
+    assert reply.headers["accept-ranges"] == "bytes"
+    assert reply.headers["content-type"] == "audio/mpeg"
+
+
+@pytest.mark.parametrize("asked", [f"bytes={SIZE}-", "bytes=999999-1000000", "bytes=-0"])
+async def test_a_range_outside_is_416(stack: Stack, mp3: str, asked: str) -> None:
+    reply = await stack.http.get(mp3, headers={**stack.owner(), "Range": asked})
+    assert (reply.status_code, reply.json()["reason"]) == (416, "RANGE_INVALID")
+    assert reply.headers["content-range"] == f"bytes */{SIZE}"
+
+
+async def test_if_range_of_another_version_gives_the_whole(stack: Stack, mp3: str) -> None:
+    etag = (await stack.http.head(mp3, headers=stack.owner())).headers["etag"]
+    same = {**stack.owner(), "Range": "bytes=0-9", "If-Range": etag}
+    assert (await stack.http.get(mp3, headers=same)).status_code == 206
+    assert (await stack.http.get(mp3, headers={**same, "If-Range": '"other"'})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"), [("AUDIO_DELETED", 410), ("CONSENT_UNDECIDED", 409), ("SOMETHING_NEW", 409)]
+)
+async def test_d2_audio_that_may_not_be_heard_is_refused_and_never_stored(
+    stack: Stack, mp3: str, reason: str, status: int
+) -> None:
+    for path in (mp3, mp3.replace("mp3", "waveform")):
+        allowed = await stack.http.get(path, headers=stack.owner())
+        assert (allowed.status_code, allowed.headers["cache-control"]) == (200, "no-store")
+    stack.backend.withheld["t-audio"] = reason
+    before = stack.backend.streamed
+    for path in (mp3, mp3.replace("mp3", "waveform")):
+        for headers in ({}, {"Range": "bytes=0-9"}):
+            refused = await stack.http.get(path, headers={**stack.owner(), **headers})
+            assert (refused.status_code, refused.json()["reason"]) == (status, reason)
+            assert refused.headers["cache-control"] == "no-store"
+    head = await stack.http.head(mp3, headers=stack.owner())
+    assert (head.status_code, head.content) == (status, b"")
+    assert stack.backend.streamed == before
+
+
+async def test_d2_audio_erased_between_length_and_first_byte_is_410(
+    stack: Stack, mp3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard, asked = stack.backend.heard, []
+
+    def erased_meanwhile(transcript_id: str) -> bytes:
+        asked.append(transcript_id)
+        if len(asked) > 1:
+            stack.backend.withheld["t-audio"] = "AUDIO_DELETED"
+        return heard(transcript_id)
+
+    monkeypatch.setattr(stack.backend, "heard", erased_meanwhile)
+    reply = await stack.http.get(mp3, headers=stack.owner())
+    assert (reply.status_code, reply.json()["reason"], len(asked)) == (410, "AUDIO_DELETED", 2)
+
+
+async def test_audio_is_streamed_as_it_is_read_and_no_further(stack: Stack, mp3: str) -> None:
+    stack.backend.audio["t-audio"] = AUDIO * 400  # 40 MB: more than sockets and windows hold
+    before = stack.backend.streamed
+    async with httpx.AsyncClient(base_url=stack.url) as http, http.stream("GET", mp3, headers=stack.owner()) as reply:
+        chunks = reply.aiter_raw()
+        first = await anext(chunks)
+        assert AUDIO.startswith(first[:1000])
+    await eventually(lambda: _is_still(stack))
+    assert stack.backend.streamed - before < 20_000_000
+
+
+_seen: list[int] = []
+
+
+async def _is_still(stack: Stack) -> bool:
+    _seen.append(stack.backend.streamed)
+    return len(_seen) > 5 and _seen[-1] == _seen[-5]
+
+
+async def test_participants_of_the_meeting_hear_it_and_others_do_not(stack: Stack, mp3: str) -> None:
+    opened, other = await stack.opened("audible"), await stack.opened("elsewhere")
+    ours = await stack.http.get(mp3, headers=bearer(opened["participant"]["token"]))
+    theirs = await stack.http.get(mp3, headers=bearer(other["participant"]["token"]))
+    assert (ours.status_code, theirs.status_code) == (200, 404)
+    assert (await stack.http.get(mp3)).status_code == 401
+
+
+@given(header=st.from_regex(r"\A(bytes=)?[0-9]{0,4}-[0-9]{0,4}(,[0-9]{0,2}-)?\Z"), size=st.integers(0, 2000))
+def test_a_range_always_lies_within_the_file(header: str, size: int) -> None:
+    try:
+        part = parse_range(header, size)
+    except OutOfRange:
+        return
+    assert part is None or 0 <= part.first <= part.last < size

@@ -1,0 +1,238 @@
+"""Who is believed to be who, and that what is somebody else's is like what never was."""
+
+import base64
+import hmac
+import json
+import time
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from assent.recording.v1 import recording_pb2
+from assent.transcript.v1 import transcript_pb2
+
+from chassis.errors import Unauthenticated, Unavailable
+from gateway.keys import KeySet
+from gateway.tokens import Participant, SignedIn, Tokens
+from tests.eventually import eventually
+from tests.gateway.conftest import PARTICIPANT_SECRET, Stack, bearer
+from tests.gateway.issuer import AUDIENCE, URL, Issuer
+
+
+def by_hand(header: dict[str, str], claims: dict[str, Any], secret: str = "") -> str:
+    """A token that no library would make: `alg: none`, or a public key taken for a secret."""
+    signed = b".".join(_encoded(json.dumps(part).encode()) for part in (header, claims))
+    signature = hmac.digest(secret.encode(), signed, "sha256") if secret else b""
+    return (signed + b"." + _encoded(signature)).decode()
+
+
+def _encoded(part: bytes) -> bytes:
+    return base64.urlsafe_b64encode(part).rstrip(b"=")
+
+
+def forgeries(issuer: Issuer, meeting_id: str) -> dict[str, str]:
+    """Tokens that must open nothing."""
+    now = int(time.time())
+    good = {"iss": URL, "aud": AUDIENCE, "sub": "owner-demo", "exp": now + 600}
+    mine = {"iss": "assent", "aud": "assent-participant", "sub": "p1", "meeting_id": meeting_id, "iat": now}
+    stranger = Issuer()
+    public = json.dumps(issuer.public_key("rs256"))
+    return {
+        "not a token": "hello",
+        "three dots": "a.b.c",
+        "huge": "x" * 20_000,
+        "alg none": by_hand({"alg": "none"}, good),
+        "alg none, participant": by_hand({"alg": "none"}, mine),
+        "alg None": by_hand({"alg": "None"}, good),
+        "no alg": by_hand({}, good),
+        "expired": issuer.token("owner-demo", expires_in=-5),
+        "no exp": issuer.token("owner-demo", exp=None),
+        "no sub": issuer.token("owner-demo", sub=None),
+        "empty sub": issuer.token(""),
+        "other issuer": issuer.token("owner-demo", iss="https://else.example.org"),
+        "other audience": issuer.token("owner-demo", aud="else"),
+        "no audience": issuer.token("owner-demo", aud=None),
+        "not yet": issuer.token("owner-demo", nbf=now + 600),
+        "another's key, same kid": stranger.token("owner-demo"),
+        "unknown kid": jwt.encode(good, stranger.keys["es256"][1], "ES256", headers={"kid": "who"}),
+        "public key as secret": by_hand({"alg": "HS256", "kid": "rs256"}, good, public),
+        "participant by another secret": jwt.encode(mine, "x" * 32, "HS256"),
+        "participant, other audience": jwt.encode({**mine, "aud": AUDIENCE}, PARTICIPANT_SECRET, "HS256"),
+        "participant, other issuer": jwt.encode({**mine, "iss": URL}, PARTICIPANT_SECRET, "HS256"),
+        "participant without meeting": jwt.encode(
+            {name: value for name, value in mine.items() if name != "meeting_id"}, PARTICIPANT_SECRET, "HS256"
+        ),
+        "owner by the participant secret": jwt.encode(good, PARTICIPANT_SECRET, "HS256"),
+        "hs512": jwt.encode(mine, PARTICIPANT_SECRET * 2, "HS512"),
+    }
+
+
+@pytest.mark.parametrize("name", forgeries(Issuer(), "1"))
+async def test_c4_a_token_that_nobody_issued_opens_nothing(stack: Stack, name: str) -> None:
+    opened = await stack.opened("forged")
+    meeting = opened["meeting"]["id"]
+    headers = {b"Authorization": b"Bearer " + forgeries(stack.issuer, meeting)[name].encode()}
+    for method, path in [
+        ("GET", "/v1/rooms"),
+        ("GET", f"/v1/meetings/{meeting}"),
+        ("POST", f"/v1/meetings/{meeting}/consent"),
+        ("GET", f"/v1/meetings/{meeting}/consent/history"),
+    ]:
+        reply = await stack.http.request(method, path, headers=headers, json={"consent_given": True})
+        assert reply.status_code == 401, (method, path, reply.text)
+        assert reply.json()["reason"] in {"TOKEN_INVALID", "TOKEN_EXPIRED", "TOKEN_MISSING"}
+        assert reply.headers["www-authenticate"].startswith("Bearer")
+    assert stack.backend.answers[meeting] == []
+
+
+@pytest.mark.parametrize("key_id", ["rs256", "es256", "eddsa"])
+async def test_the_three_pinned_algorithms_are_taken(stack: Stack, key_id: str) -> None:
+    token = stack.issuer.token("owner-demo", key_id=key_id)
+    assert (await stack.http.get("/v1/rooms", headers=bearer(token))).status_code == 200
+
+
+async def test_an_expired_token_says_so(stack: Stack) -> None:
+    reply = await stack.http.get("/v1/rooms", headers=bearer(stack.issuer.token("owner-demo", expires_in=-1)))
+    assert (reply.status_code, reply.json()["reason"]) == (401, "TOKEN_EXPIRED")
+
+
+async def test_a_participant_of_another_meeting_learns_nothing_about_this_one(stack: Stack) -> None:
+    here, there = await stack.opened("here"), await stack.opened("there")
+    token = bearer(there["participant"]["token"])
+    for suffix in ("", "/consent"):
+        known = await stack.http.get(f"/v1/meetings/{here['meeting']['id']}{suffix}", headers=token)
+        unknown = await stack.http.get(f"/v1/meetings/no-such-meeting{suffix}", headers=token)
+        assert (known.status_code, known.json()) == (403, unknown.json())
+        assert known.json()["reason"] == "OTHER_MEETING"
+    path = f"/v1/meetings/{here['meeting']['id']}/consent"
+    assert (await stack.http.post(path, json={"consent_given": True}, headers=token)).status_code == 403
+    assert stack.backend.answers[here["meeting"]["id"]] == []
+
+
+async def test_what_is_somebody_elses_is_like_what_never_was(stack: Stack) -> None:
+    opened = await stack.opened("mine")
+    stack.backend.recordings["r-mine"] = recording_pb2.Recording(
+        recording_id="r-mine", owner_id="owner-demo", meeting_ids=[opened["meeting"]["id"]]
+    )
+    stack.backend.recordings["r-nobodys"] = recording_pb2.Recording(recording_id="r-nobodys")
+    stack.backend.transcripts["t-mine"] = transcript_pb2.Transcript(
+        transcript_id="t-mine", owner_id="owner-demo", meeting_ids=[opened["meeting"]["id"]]
+    )
+    other = stack.owner("owner-2")
+    for path, mine in [
+        ("/v1/rooms/{}", "mine"),
+        ("/v1/rooms/{}/meetings", "mine"),
+        ("/v1/meetings/{}", opened["meeting"]["id"]),
+        ("/v1/meetings/{}/consent", opened["meeting"]["id"]),
+        ("/v1/meetings/{}/consent/history", opened["meeting"]["id"]),
+        ("/v1/recordings/{}", "r-mine"),
+        ("/v1/recordings/{}", "r-nobodys"),
+        ("/v1/recordings/{}/certificate", "r-mine"),
+        ("/v1/transcripts/{}", "t-mine"),
+        ("/v1/transcripts/{}/text", "t-mine"),
+        ("/v1/transcripts/{}/audio/mp3", "t-mine"),
+    ]:
+        theirs = await stack.http.get(path.format(mine), headers=other)
+        nothing = await stack.http.get(path.format("never-was"), headers=other)
+        assert theirs.status_code == nothing.status_code == 404, path
+        assert theirs.text.replace(mine, "never-was") == nothing.text
+    for request in [("DELETE", "/v1/transcripts/t-mine"), ("DELETE", "/v1/rooms/mine")]:
+        assert (await stack.http.request(*request, headers=other)).status_code == 404
+    for path in ("/v1/rooms", "/v1/recordings", "/v1/transcripts"):
+        listed = (await stack.http.get(path, headers=other)).json()
+        assert listed[path.rpartition("/")[2]] == []
+    assert "t-mine" in stack.backend.transcripts
+
+
+async def test_a_participant_may_not_do_what_is_the_owners(stack: Stack) -> None:
+    opened = await stack.opened("guests")
+    token = bearer(opened["participant"]["token"])
+    for method, path in [
+        ("GET", "/v1/rooms"),
+        ("DELETE", "/v1/rooms/guests"),
+        ("GET", f"/v1/meetings/{opened['meeting']['id']}/consent/history"),
+        ("GET", "/v1/recordings"),
+        ("DELETE", "/v1/transcripts/t1"),
+    ]:
+        reply = await stack.http.request(method, path, headers=token)
+        assert (reply.status_code, reply.json()["reason"]) == (403, "OWNER_ONLY")
+
+
+async def test_opening_again_with_a_token_keeps_the_same_person(stack: Stack) -> None:
+    opened = await stack.opened("reload")
+    token = opened["participant"]["token"]
+    again = (await stack.http.post("/v1/rooms/reload/meeting", headers=bearer(token))).json()
+    other = (await stack.http.post("/v1/rooms/reload/meeting")).json()
+    assert again["participant"]["id"] == opened["participant"]["id"] != other["participant"]["id"]
+    claims = jwt.decode(token, PARTICIPANT_SECRET, ["HS256"], audience="assent-participant", issuer="assent")
+    assert claims.keys() == {"iss", "aud", "sub", "meeting_id", "iat"}
+    assert (claims["sub"], claims["meeting_id"]) == (opened["participant"]["id"], opened["meeting"]["id"])
+    bad = await stack.http.post("/v1/rooms/reload/meeting", headers=bearer("nonsense"))
+    assert bad.status_code == 401
+
+
+async def test_the_hosts_address_is_for_the_owner_alone(stack: Stack) -> None:
+    opened = await stack.opened("hosted")
+    path = f"/v1/meetings/{opened['meeting']['id']}"
+    assert opened["meeting"]["host_room_url"] is None
+    guest = await stack.http.get(path, headers=bearer(opened["participant"]["token"]))
+    assert guest.json()["host_room_url"] is None
+    signed_in_guest = await stack.http.post("/v1/rooms/hosted/meeting", headers=stack.owner("somebody"))
+    assert signed_in_guest.json()["meeting"]["host_room_url"] is None
+    owner = await stack.http.get(path, headers=stack.owner())
+    assert owner.json()["host_room_url"].endswith("roomKey=host")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_keys_are_fetched_once_again_for_an_unknown_kid_and_kept_while_the_issuer_is_away() -> None:
+    issuer, clock = Issuer(), Clock()
+    transport = httpx.ASGITransport(issuer.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://issuer") as http:
+        keys = KeySet(http, "/jwks.json", least=10, longest=3600, clock=clock)
+        tokens = Tokens(keys, issuer=URL, audience=AUDIENCE, participant_secret=PARTICIPANT_SECRET)
+        issuer.is_away = True
+        with pytest.raises(Unavailable):
+            await tokens.identify(issuer.token("a"))
+        issuer.is_away = False
+        clock.now += 11
+        for subject in "abc":
+            assert isinstance(await tokens.identify(issuer.token(subject)), SignedIn)
+        assert issuer.asked == 2
+        issuer.add_key("new", "ES256")
+        with pytest.raises(Unauthenticated):  # asked a moment ago: not every made-up kid may be a request
+            await tokens.identify(issuer.token("a", key_id="new"))
+        clock.now += 11
+        assert isinstance(await tokens.identify(issuer.token("a", key_id="new")), SignedIn)
+        assert issuer.asked == 3
+        issuer.is_away = True
+        clock.now += 4000
+        assert isinstance(await tokens.identify(issuer.token("d", key_id="new")), SignedIn)
+        assert issuer.asked == 4
+
+
+async def test_a_verified_token_is_remembered_until_it_expires() -> None:
+    issuer, clock = Issuer(), Clock()
+    clock.now = time.time()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(issuer.app), base_url="http://issuer") as http:
+        keys = KeySet(http, "/jwks.json")
+        tokens = Tokens(keys, issuer=URL, audience=AUDIENCE, participant_secret=PARTICIPANT_SECRET, clock=clock)
+        token = issuer.token("a", expires_in=1)
+        first = await tokens.identify(token)
+        assert await tokens.identify(token) is first
+        assert isinstance(await tokens.identify(tokens.issue("4711", "p1")), Participant)
+
+        async def is_over() -> bool:
+            return time.time() > first.expires_at
+
+        await eventually(is_over)
+        clock.now = time.time()
+        with pytest.raises(Unauthenticated, match="expired"):
+            await tokens.identify(token)
