@@ -1,5 +1,6 @@
 """Tells the story: `python -m deploy.demo`. Starts the stack where it does not run; leaves it running."""
 
+import secrets
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,7 +38,9 @@ def run(screen: Screen) -> None:
     story = make(variables, stack.run_dir.path, screen)
     second, refused, agreed = story.tell()
     with screen.step("6. See for yourself"):
-        show_pages(story.owner, variables, second, (refused, agreed), screen)
+        show_pages(story.owner, second, (refused, agreed), screen)
+        screen.say("Anybody may open a room. The other pages know the owner once this was opened:")
+        screen.line(f"{story.owner.url}/transcripts/{agreed.transcript['id']}#token={variables['ASSENT_OWNER_TOKEN']}")
     screen.total()
     screen.line("The stack goes on running. Stop it with: make down")
 
@@ -53,13 +56,13 @@ def make(variables: Mapping[str, str], run_dir: Path, screen: Screen) -> Story:
     return Story(owner, stand_in, proofs, screen)
 
 
-def show_pages(
-    owner: Assent, variables: Mapping[str, str], call: Call, heard: tuple[Heard, Heard], screen: Screen
-) -> None:
+def show_pages(owner: Assent, call: Call, heard: tuple[Heard, Heard], screen: Screen) -> None:
     """Where to look in a browser. Every page was asked for before it is named."""
-    transcripts = [f"/transcripts/{one.transcript['id']}" for one in heard]
+    first, second = (f"/transcripts/{one.transcript['id']}" for one in heard)
+    mine = f"try-{secrets.token_hex(2)}"
+    owner.post("/v1/rooms", {"name": mine}, status=201)
     pages = {"home": "/", "room": f"/{call.room}", "its meeting": f"/meetings/{call.meeting_id}"}
-    pages |= {"transcript 1": transcripts[0], "transcript 2": transcripts[1]}
+    pages |= {"transcript 1": first, "transcript 2": second, "a room for you": f"/{mine}"}
     stranger = owner.seen_by(None)
     for name, path in pages.items():
         answer = stranger.ask("GET", path)
@@ -67,8 +70,7 @@ def show_pages(
         is_page = answer.status_code == 200 and kind.startswith("text/html")
         expect(is_page, f"a page at {path}", f"status {answer.status_code}, Content-Type {kind}")
         screen.fact(name, f"{owner.url}{path}")
-    screen.say("Anybody may open the room. The other pages know the owner by this address; the browser keeps it:")
-    screen.line(f"{owner.url}{transcripts[1]}#token={variables['ASSENT_OWNER_TOKEN']}")
+    screen.say("Open your room in two browsers and answer; when both have left, the recording arrives.")
 
 
 if __name__ == "__main__":

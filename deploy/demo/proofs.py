@@ -35,13 +35,17 @@ class Proofs:
         self.screen.line(f"Both buckets {when}:")
         for bucket in self.places.buckets:
             rows = sorted((one for one in found if one.bucket == bucket), key=lambda one: one.key)
-            self.screen.line(f"  {bucket:<20}" + ("" if rows else "no version, no delete marker, no upload"))
+            nothing = "" if rows else " no version, no delete marker, no unfinished upload"
+            self.screen.line(f"  {bucket}:{nothing}")
             for one in rows:
                 self.screen.line(f"    {one.kind:<14}{_short(one.key):<{KEY_WIDTH}}{_size(one.size):>9}")
         return found
 
-    def gone(self, call_ids: Iterable[str], arrived: Found, recording_id: str, transcript: Json) -> None:
-        """Every copy of a recording's audio is gone, and the certificate says so; the transcript is still there."""
+    def gone(self, call_ids: Iterable[str], arrived: Found, recording_id: str, transcript: Json) -> Json:
+        """Every copy of a recording's audio is gone, and the certificate says so; the transcript is still there.
+
+        Returns the recording.
+        """
         path = f"/v1/recordings/{recording_id}"
         recording = until(
             lambda: self.owner.get(path), lambda one: one["state"] == "ERASED", SETTLED_WITHIN, "the recording ERASED"
@@ -57,6 +61,7 @@ class Proofs:
         self.screen.proof("known copies", ", ".join(sorted(states)))
         self._answers_gone(transcript["id"])
         self._certified(recording, arrived, set(call_ids))
+        return recording
 
     def plays(self, somebody: Assent, transcript: Json) -> None:
         """The mp3 is handed out, plays to its end, and can be fetched in parts."""

@@ -66,7 +66,9 @@ class Story:
         with self.screen.step("2. The call ends, the file arrives, the transcript is made"):
             refused = self.transcribe(first)
         with self.screen.step("3. Ben refused: every copy of the audio is gone"):
-            self.gone(first, refused)
+            self.screen.say("One refusal is enough. The transcript came first; then the audio went.")
+            recording = self.gone(first, refused)
+            self._show_how_soon(refused.transcript["id"], recording)
         with self.screen.step("4. Once more, and both agree: the audio stays and plays"):
             second = self.meet("review", ben_agrees=True)
             agreed = self.transcribe(second)
@@ -125,10 +127,10 @@ class Story:
             self.screen.line(f"  {segment['start_ms'] / 1000:5.1f} s  {segment['text'][: self.screen.width - 15]}")
         return Heard(arrived, recording["id"], transcript)
 
-    def gone(self, call: Call, heard: Heard) -> None:
-        """Nothing of the audio is left."""
+    def gone(self, call: Call, heard: Heard) -> Json:
+        """Nothing of the audio is left. Returns its recording."""
         ids = (call.ana.id, call.ben.id)
-        self.proofs.gone(ids, heard.arrived, heard.recording_id, heard.transcript)
+        return self.proofs.gone(ids, heard.arrived, heard.recording_id, heard.transcript)
 
     def kept(self, call: Call, heard: Heard) -> None:
         """The audio is there, and plays for whoever took part."""
@@ -142,19 +144,19 @@ class Story:
         """The audio, kept until now, is gone within seconds."""
         path = f"/v1/transcripts/{heard.transcript['id']}/audio/mp3"
         self.answer(call, call.ben, agrees=False)
-        began = time.monotonic()
+        committed = time.monotonic()
         answer = self.owner.ask("GET", path)
         expect(answer.status_code in (409, 410), "the audio withheld from that moment on", problem(answer))
-        at_once = f"{answer.status_code} {answer.json().get('reason')}"
+        at_once = f"{answer.status_code} {answer.json().get('reason')}: the audio is withheld"
         until(
             lambda: problem(self.owner.ask("GET", path)),
             lambda seen: "AUDIO_DELETED" in seen,
             GONE_WITHIN,
             f"GET {path} to answer 410 AUDIO_DELETED",
         )
-        took = time.monotonic() - began
+        took = time.monotonic() - committed
         self.screen.proof("asked at once", at_once)
-        self.screen.proof("erased", f"{took:.1f} s after his answer")
+        self.screen.proof("erased", f"{took:.1f} s after his answer was committed")
 
     def _open(self, room: str) -> Call:
         asked = {"name": room, "recording_type": "cloud", "recording_trigger": "automatic-2nd-participant"}
@@ -173,6 +175,12 @@ class Story:
         self.screen.fact("room", f"{self.owner.url}/{room}")
         self.screen.fact("meeting", f"{meeting['id']}, opened by Ana and Ben without signing in")
         return Call(room, meeting["id"], meeting["room_name"].removeprefix("/"), ana, ben)
+
+    def _show_how_soon(self, transcript_id: str, recording: Json) -> None:
+        finished = self.owner.get(f"/v1/transcripts/{transcript_id}")["finished_at"]
+        took = (datetime.fromisoformat(recording["erased_at"]) - datetime.fromisoformat(finished)).total_seconds()
+        expect(took >= 0, "the erasure after the transcript", f"{-took:.1f} s before it")
+        self.screen.proof("erased", f"{took:.1f} s after the transcript was committed")
 
     def _recording_of(self, call: Call, arrived: Found) -> Json:
         found = until(
@@ -195,6 +203,7 @@ class Story:
         )
         path = f"/v1/transcripts/{begun['transcript_id']}"
         with self.screen.bar() as bar:
+            bar.show(0, 0)
             for event, data in self.owner.events(f"{path}/events"):
                 if event == "PROGRESS":
                     bar.show(data["percent"], data["seconds_left"])
