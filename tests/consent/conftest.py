@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
@@ -42,9 +43,7 @@ def migrated(postgres: Postgres) -> Iterator[str]:
     """A database with our tables, to copy from."""
     name = postgres.fresh_database(role=ROLE)
     work = migrate(postgres.url(name), MIGRATIONS, service_url=postgres.url(name, role=ROLE))
-    from concurrent.futures import ThreadPoolExecutor  # the session's loop may run already
-
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool:  # the session's loop may run already
         pool.submit(asyncio.run, work).result()
     yield name
     postgres.drop_database(name)

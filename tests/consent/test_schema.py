@@ -42,7 +42,7 @@ async def test_migrating_again_changes_nothing(postgres: Postgres, database_name
     ],
 )
 async def test_the_service_may_not(database: Database, statement: str) -> None:
-    with pytest.raises(DBAPIError, match="permission denied|must be owner"):
+    with pytest.raises(DBAPIError, match=r"permission denied|must be owner"):
         async with database.begin() as connection:
             await connection.execute(text(statement))
 

@@ -1,0 +1,214 @@
+"""Which meeting a recording belongs to."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from consent_svc.domain.presence import (
+    Attendance,
+    Client,
+    ClientEvent,
+    Evidence,
+    PresenceEvent,
+    Session,
+    SessionEvent,
+    attendance_of,
+    session_of,
+)
+from consent_svc.matching import TOLERANCE, Kind, Match, Recording, match, parse_object_key
+from tests.consent.cases import ANA, BEN, HOUR, MINUTE, NINE, SECOND, TEN, WHEREBY_ROOM, joined, left, session
+
+GUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+HALF = timedelta(minutes=30)
+
+
+@pytest.mark.parametrize(
+    ("key", "room", "start"),
+    [
+        (f"{GUID}-2026-03-02T09:00:00Z.mp4", f"/{GUID}", NINE),
+        (f"standup-{GUID}-2026-03-02T09:00:00Z.mp4", f"/standup-{GUID}", NINE),
+        (f"a/folder/standup-{GUID}-2026-03-02T09:00:00Z.mp4", f"/standup-{GUID}", NINE),
+        ("amber-birch-cedar-2026-03-02T09:00:00Z.mp4", "/amber-birch-cedar", NINE),
+        ("Zürich Ost & West-2026-03-02T09:00:00Z.mp4", "/Zürich Ost & West", NINE),
+        ("x-2026-03-02T09:00:00.123Z.mp4", "/x", NINE + timedelta(milliseconds=123)),
+        ("x-2026-03-02T11:00:00+02:00.mp4", "/x", NINE),
+        ("x-2026-03-02T04:00:00-0500.mkv", "/x", NINE),
+        ("x-2026-03-02T04:00:00-05.mkv", "/x", NINE),
+        # The room's name itself looks like a start: the one on the right counts.
+        ("x-2025-01-01T00:00:00Z-2026-03-02T09:00:00Z.mp4", "/x-2025-01-01T00:00:00Z", NINE),
+    ],
+)
+def test_m1_a_key_is_read_from_the_right(key: str, room: str, start: datetime) -> None:
+    recording = parse_object_key(key)
+    assert recording == Recording(room, key.rpartition("/")[2], start)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "", "x.mp4", "2026-03-02T09:00:00Z.mp4", "-2026-03-02T09:00:00Z.mp4", "x-2026-03-02T09:00:00.mp4",
+        "x-2026-03-02T09:00:00Z.webm", "x-2026-03-02T09:00:00Z", "x-2026-13-02T09:00:00Z.mp4",
+        "x-2026-03-02T25:00:00Z.mp4", "x-2026-03-02T09:00:00+99:00.mp4", "x-2026-03-02T09:00:00Z.mp4/",
+        "x-0001-01-01T00:00:00+14:00.mp4",
+    ],
+)  # fmt: skip
+def test_m1_a_key_of_another_form_is_not_guessed_at(key: str) -> None:
+    assert parse_object_key(key) is None
+
+
+def evidence(
+    meeting_id: str,
+    *events: PresenceEvent,
+    known: bool = True,
+    opened_at: datetime | None = None,
+    files: tuple[str, ...] = (),
+    room: str = WHEREBY_ROOM,
+) -> Evidence:
+    """What the store would gather from these events."""
+    clients: dict[str, Client] = {}
+    sessions: dict[str, Session] = {}
+    attendance = Attendance()
+    for event in events:
+        assert isinstance(event, ClientEvent | SessionEvent)
+        attendance = attendance.merged(attendance_of(event))
+        if told := session_of(event):
+            sessions[told.session_id] = sessions.get(told.session_id, told).merged(told)
+        if isinstance(event, ClientEvent):
+            client = Client.of(event)
+            clients[client.client_id] = clients.get(client.client_id, client).merged(client)
+    return Evidence(
+        meeting_id=meeting_id,
+        whereby_room_name=room,
+        is_known=known,
+        owner_id="owner" if known else "",
+        first_opened_at=opened_at,
+        clients=tuple(clients.values()),
+        sessions=tuple(sessions.values()),
+        attendance=attendance,
+        finished_files=frozenset(files),
+    )
+
+
+def people(meeting_id: str, start: datetime, end: datetime, known: bool = True) -> Evidence:
+    """A meeting with two people in it, from then to then."""
+    return evidence(
+        meeting_id,
+        joined(start, "c-1", ANA, 1, session="s"), joined(start, "c-2", BEN, 2, session="s"),
+        left(end, "c-1", ANA, 1, session="s"), left(end, "c-2", BEN, 0, session="s"),
+        session(end, started=False, name="s"),
+        known=known,
+    )  # fmt: skip
+
+
+def recorder(meeting_id: str, start: datetime, end: datetime | None = None, known: bool = True) -> Evidence:
+    """A meeting that the recorder joined, and left if that was heard."""
+    gone = [left(end, "c-r", "", 0, role="recorder")] if end else []
+    return evidence(meeting_id, joined(start, "c-r", "", 1, role="recorder"), *gone, known=known)
+
+
+def recording(start: datetime, duration: timedelta | None = HALF, room: str = WHEREBY_ROOM) -> Recording:
+    return Recording(room, FILE, start, duration)
+
+
+FILE = "standup-7c9e6679-2026-03-02T09:00:00Z.mp4"
+
+
+@dataclass(frozen=True)
+class Case:
+    says: str
+    recording: Recording
+    evidence: list[Evidence]
+    found: Match | None
+
+
+RECORDER, WEBHOOK, INTERVAL = Kind.RECORDER, Kind.FINISHED_WEBHOOK, Kind.INTERVAL
+CASES = [
+    Case("m2 people were there", recording(NINE + MINUTE), [people("a", NINE, TEN)], Match(("a",), INTERVAL)),
+    Case("m2 nobody of that room was there", recording(NINE), [people("a", TEN, TEN + HOUR)], None),
+    Case("m2 another room", recording(NINE, room="/other"), [people("a", NINE, TEN)], None),
+    Case("m2 overrun: it ends after they left", recording(NINE + 50 * MINUTE), [people("a", NINE, TEN)],
+         Match(("a",), INTERVAL)),
+    Case("m2 early: it begins before they came", recording(NINE - 10 * MINUTE), [people("a", NINE, TEN)],
+         Match(("a",), INTERVAL)),
+    Case("m2 120 s before anybody came", recording(NINE - MINUTE - TOLERANCE, MINUTE), [people("a", NINE, TEN)],
+         Match(("a",), INTERVAL)),
+    Case("m2 121 s before anybody came", recording(NINE - MINUTE - TOLERANCE - SECOND, MINUTE),
+         [people("a", NINE, TEN)], None),
+    Case("m2 120 s after everybody left", recording(TEN + TOLERANCE), [people("a", NINE, TEN)],
+         Match(("a",), INTERVAL)),
+    Case("m2 121 s after everybody left", recording(TEN + TOLERANCE + SECOND), [people("a", NINE, TEN)], None),
+    Case("m2 duration not known, 121 s before anybody came", recording(NINE - TOLERANCE - SECOND, None),
+         [people("a", NINE, TEN)], None),
+    Case("m2 duration not known, begun a moment before they came", recording(NINE - SECOND, None),
+         [people("a", NINE, TEN)], Match(("a",), INTERVAL)),
+    Case("m2 back to back: the next begins a minute after", recording(TEN + MINUTE),
+         [people("a", NINE, TEN), people("b", TEN + MINUTE, TEN + HOUR)], Match(("b",), INTERVAL)),
+    Case("m2 back to back, duration not known", recording(TEN + MINUTE, None),
+         [people("a", NINE, TEN), people("b", TEN + MINUTE, TEN + HOUR)], Match(("b",), INTERVAL)),
+    Case("m2 two files of one meeting: the second", recording(NINE + 31 * MINUTE, 20 * MINUTE),
+         [people("a", NINE, TEN)], Match(("a",), INTERVAL)),
+    Case("m2 one leaving was lost, the session's end was not", recording(TEN + HOUR),
+         [evidence("a", joined(NINE, "c-1", ANA, 1, session="s"), session(TEN, started=False, name="s"))], None),
+    Case("m2 one leaving was lost, a count of zero was not", recording(TEN + HOUR),
+         [evidence("a", joined(NINE, "c-1", ANA, 1), joined(NINE, "c-2", BEN, 2), left(TEN, "c-2", BEN, 0))], None),
+    Case("m2 every leaving was lost", recording(TEN), [evidence("a", joined(NINE, "c-1", ANA, 1))],
+         Match(("a",), INTERVAL)),
+    Case("m2 the joining was lost", recording(NINE), [evidence("a", left(NINE + MINUTE, "c-1", ANA, 0))],
+         Match(("a",), INTERVAL)),
+    Case("m2 all of the clients' webhooks were lost", recording(NINE + MINUTE),
+         [evidence("a", session(NINE, started=True), session(TEN, started=False))], Match(("a",), INTERVAL)),
+    Case("m2 every webhook was lost, but the page was opened", recording(NINE + MINUTE),
+         [evidence("a", opened_at=NINE)], Match(("a",), INTERVAL)),
+    Case("m2 every webhook was lost, and the page was opened later", recording(NINE),
+         [evidence("a", opened_at=TEN)], None),
+    Case("m2 the page was opened long before, but Whereby tells better", recording(NINE),
+         [evidence("a", joined(TEN, "c-1", ANA, 1), left(TEN + HOUR, "c-1", ANA, 0), opened_at=NINE - 3 * HOUR)],
+         None),
+    Case("m3 the recorder was there", recording(NINE + MINUTE), [recorder("a", NINE + MINUTE, NINE + 31 * MINUTE)],
+         Match(("a",), RECORDER)),
+    Case("m3 the recorder goes before the people", recording(NINE + MINUTE),
+         [recorder("b", NINE + MINUTE, NINE + 31 * MINUTE), people("a", NINE, TEN)], Match(("b",), RECORDER)),
+    Case("m3 the recorder goes before the webhook", recording(NINE + MINUTE),
+         [recorder("b", NINE + MINUTE, NINE + 31 * MINUTE), evidence("a", files=(FILE,))], Match(("b",), RECORDER)),
+    Case("m3 the webhook goes before the people", recording(NINE + MINUTE),
+         [people("a", NINE, TEN), evidence("b", files=(FILE,))], Match(("b",), WEBHOOK)),
+    Case("m3 a webhook days late, nothing else", recording(NINE), [evidence("a", files=(FILE,))],
+         Match(("a",), WEBHOOK)),
+    Case("m3 a webhook for another file", recording(NINE), [evidence("a", files=("other.mp4",))], None),
+    Case("m3 the recorder's leaving was lost in the meeting before", recording(TEN + SECOND),
+         [recorder("a", NINE), recorder("b", TEN + 3 * SECOND, TEN + HALF)], Match(("b",), RECORDER)),
+    Case("m3 the recorder's joining was lost", recording(NINE + MINUTE, MINUTE),
+         [evidence("a", left(NINE + 2 * MINUTE, "c-r", "", 0, role="recorder"))], Match(("a",), RECORDER)),
+    Case("m3 a recorder of another hour says nothing", recording(TEN + 10 * MINUTE),
+         [recorder("b", NINE, NINE + HALF), people("a", TEN, TEN + HOUR)], Match(("a",), INTERVAL)),
+    Case("m4 two meetings truly overlap", recording(NINE + 50 * MINUTE),
+         [people("a", NINE, TEN), people("b", NINE + 55 * MINUTE, TEN + HOUR)], Match(("a", "b"), INTERVAL)),
+    Case("m4 two recorders truly overlap", recording(NINE),
+         [recorder("b", NINE, NINE + HALF), recorder("a", NINE + SECOND, NINE + HALF)], Match(("a", "b"), RECORDER)),
+    Case("m5 nothing is known", recording(NINE), [], None),
+    Case("m5 there is only a later meeting", recording(NINE), [people("a", TEN, TEN + HOUR)], None),
+    Case("m5 it was opened but nobody came near", recording(NINE), [people("a", NINE - 5 * HOUR, NINE - HOUR)], None),
+    Case("m5 the recorder points at a meeting that is not known", recording(NINE),
+         [recorder("a", NINE, TEN, known=False), people("b", NINE, TEN)], None),
+    Case("m5 one of those that overlap is not known", recording(NINE),
+         [people("a", NINE, TEN), people("b", NINE, TEN, known=False)], None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.says)
+def test_matching(case: Case) -> None:
+    assert match(case.recording, case.evidence) == case.found
+    assert match(case.recording, case.evidence[::-1]) == case.found
+
+
+def test_a_recording_of_meetings_of_two_owners_is_nobodys() -> None:
+    theirs = people("b", NINE, TEN)
+    other = Evidence(**{**vars(theirs), "meeting_id": "a", "owner_id": "somebody else"})
+    assert match(recording(NINE), [theirs, other]) is None
+
+
+def test_times_are_read_in_utc() -> None:
+    found = parse_object_key("x-2026-03-02T11:00:00+02:00.mp4")
+    assert found is not None
+    assert found.recorded_at.tzinfo is UTC

@@ -1,0 +1,380 @@
+"""The two services over real gRPC with mutual TLS: what callers see, and the errors they get."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import grpc
+import pytest
+from assent.consent.v1 import consent_pb2, consent_service_pb2
+from assent.consent.v1 import consent_service_pb2 as consent
+from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceStub, add_ConsentServiceServicer_to_server
+from assent.meeting.v1 import meeting_pb2, meeting_service_pb2
+from assent.meeting.v1 import meeting_service_pb2 as meetings
+from assent.meeting.v1.meeting_service_pb2_grpc import MeetingServiceStub, add_MeetingServiceServicer_to_server
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from chassis.channel import Tls, connect
+from chassis.errors import AlreadyExists, InvalidArgument, NotFound, ServiceError, Unavailable
+from chassis.server import Server
+from consent_svc.domain.meetings import Meeting
+from consent_svc.domain.presence import FinishedEvent
+from consent_svc.domain.rooms import Room
+from consent_svc.opening import MEETING_LENGTH, Opening
+from consent_svc.servicer.answers import ConsentServicer
+from consent_svc.servicer.meetings import MeetingServicer
+from tests.consent.cases import ANA, BEN, HOUR, MINUTE, NINE, OWNER, TEN, WHEREBY_ROOM, joined, left, meeting, session
+from tests.consent.conftest import Store
+
+KEY = f"{WHEREBY_ROOM[1:]}-2026-03-02T09:01:00Z.mp4"
+
+
+@dataclass
+class World:
+    """What surrounds the service: the time, and whether Whereby answers."""
+
+    now: datetime = NINE
+    whereby_away: bool = False
+    made: int = 0
+
+    async def create_meeting(self, room: Room, closes_at: datetime) -> Meeting:
+        if self.whereby_away:
+            raise Unavailable("Whereby made no meeting", reason="WHEREBY_UNAVAILABLE")
+        self.made += 1
+        return meeting(f"m-{self.made}", room, closes_at - MEETING_LENGTH)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+async def channel(store: Store, world: World, tls: Tls) -> AsyncIterator[grpc.aio.Channel]:
+    server = Server("127.0.0.1:0", tls=tls)
+    opening = Opening(store.meetings, world, lambda: world.now)
+    servicer = MeetingServicer(store.rooms, store.meetings, store.presence, opening, lambda: world.now)
+    server.add(
+        add_MeetingServiceServicer_to_server,
+        servicer,
+        meeting_service_pb2.DESCRIPTOR.services_by_name["MeetingService"],
+    )
+    server.add(
+        add_ConsentServiceServicer_to_server,
+        ConsentServicer(store.answers, lambda: world.now),
+        consent_service_pb2.DESCRIPTOR.services_by_name["ConsentService"],
+    )
+    await server.start()
+    async with connect(f"localhost:{server.port}", tls) as channel:
+        yield channel
+    await server.stop()
+
+
+@pytest.fixture
+def rooms(channel: grpc.aio.Channel) -> MeetingServiceStub:
+    return MeetingServiceStub(channel)
+
+
+@pytest.fixture
+def answers(channel: grpc.aio.Channel) -> ConsentServiceStub:
+    return ConsentServiceStub(channel)
+
+
+async def refused(call: Awaitable[object], kind: type[ServiceError]) -> str:
+    with pytest.raises(kind) as raised:
+        await call
+    return raised.value.reason
+
+
+async def create(rooms: MeetingServiceStub, name: str = "standup", **settings: object) -> meeting_pb2.Room:
+    chosen = meeting_pb2.RoomSettings(**settings)  # type: ignore[arg-type]  # each of its own type
+    asked = meetings.CreateRoomRequest(name=name, owner_id=OWNER, settings=chosen)
+    return (await rooms.CreateRoom(asked)).room
+
+
+async def open_meeting(rooms: MeetingServiceStub) -> meetings.OpenMeetingResponse:
+    return await rooms.OpenMeeting(meetings.OpenMeetingRequest(room_name="standup"))
+
+
+def answer(who: str, said: consent_pb2.Answer, request_id: str = "r-1", **more: str) -> consent.SubmitAnswerRequest:
+    return consent.SubmitAnswerRequest(
+        **{"meeting_id": "m-1", "participant_id": who, "request_id": request_id, **more},  # type: ignore[arg-type]
+        answer=said,
+    )
+
+
+async def test_a_room_gets_the_defaults_for_what_is_left_out(rooms: MeetingServiceStub) -> None:
+    made = await create(rooms)
+    assert made.settings == meeting_pb2.RoomSettings(
+        recording_type=meeting_pb2.RECORDING_TYPE_CLOUD,
+        recording_trigger=meeting_pb2.RECORDING_TRIGGER_AUTOMATIC_2ND_PARTICIPANT,
+        mode=meeting_pb2.ROOM_MODE_NORMAL,
+        consent_policy=meeting_pb2.CONSENT_POLICY_DELETE_ON_DENIAL,
+        consent_deadline=Duration(seconds=24 * 3600),
+    )
+    assert (await rooms.GetRoom(meetings.GetRoomRequest(name="standup", owner_id=OWNER))).room == made
+    assert made.created_at.ToDatetime(tzinfo=NINE.tzinfo) == NINE
+
+
+async def test_rooms_that_cannot_be(rooms: MeetingServiceStub) -> None:
+    for name in ("v1", "meetings", "", "Ä"):
+        assert await refused(create(rooms, name), InvalidArgument) == "ROOM_NAME_INVALID"
+    assert await refused(create(rooms, retention_days=0), InvalidArgument) == "SETTINGS_INVALID"
+    assert await refused(create(rooms, consent_deadline=Duration(seconds=-1)), InvalidArgument) == "SETTINGS_INVALID"
+    nobodys = meetings.CreateRoomRequest(name="standup")
+    assert await refused(rooms.CreateRoom(nobodys), InvalidArgument) == "OWNER_MISSING"
+    await create(rooms)
+    assert await refused(create(rooms), AlreadyExists) == "ROOM_EXISTS"
+
+
+async def test_only_the_owner_sees_a_room(rooms: MeetingServiceStub) -> None:
+    await create(rooms)
+    somebody = {"name": "standup", "owner_id": "somebody else"}
+    calls: list[Callable[[], Awaitable[object]]] = [
+        lambda: rooms.GetRoom(meetings.GetRoomRequest(**somebody)),
+        lambda: rooms.UpdateRoom(meetings.UpdateRoomRequest(**somebody)),
+        lambda: rooms.DeleteRoom(meetings.DeleteRoomRequest(**somebody)),
+        lambda: rooms.ListMeetings(meetings.ListMeetingsRequest(room_name="standup", owner_id="somebody else")),
+    ]
+    for call in calls:
+        assert await refused(call(), NotFound) == "ROOM_NOT_FOUND"
+    listed = await rooms.ListRooms(meetings.ListRoomsRequest(owner_id="somebody else"))
+    assert (list(listed.rooms), listed.next_page_token) == ([], "")
+
+
+async def test_rooms_come_page_by_page(rooms: MeetingServiceStub) -> None:
+    for name in ("charlie", "alpha", "bravo"):
+        await create(rooms, name)
+    seen, token = [], ""
+    for _ in range(2):
+        page = await rooms.ListRooms(meetings.ListRoomsRequest(owner_id=OWNER, page_size=2, page_token=token))
+        seen.append([room.name for room in page.rooms])
+        token = page.next_page_token
+    assert (seen, token) == ([["alpha", "bravo"], ["charlie"]], "")
+
+
+@pytest.mark.parametrize("token", ["x", "!!", "bnVsbA", "WzFd", "WyIiXQ", "ä"])
+async def test_a_page_token_that_is_none_of_ours_is_refused(
+    rooms: MeetingServiceStub, answers: ConsentServiceStub, token: str
+) -> None:
+    listing = rooms.ListRooms(meetings.ListRoomsRequest(owner_id=OWNER, page_token=token))
+    assert await refused(listing, InvalidArgument) == "PAGE_TOKEN_INVALID"
+    history = answers.ListHistory(consent.ListHistoryRequest(meeting_id="m-1", page_token=token))
+    assert await refused(history, InvalidArgument) == "PAGE_TOKEN_INVALID"
+    negative = rooms.ListRooms(meetings.ListRoomsRequest(owner_id=OWNER, page_size=-1))
+    assert await refused(negative, InvalidArgument) == "PAGE_SIZE_INVALID"
+
+
+async def test_an_update_changes_what_its_mask_names(rooms: MeetingServiceStub, world: World) -> None:
+    await create(rooms, is_locked=True, retention_days=30)
+    world.now = TEN
+    wanted = meeting_pb2.RoomSettings(recording_trigger=meeting_pb2.RECORDING_TRIGGER_PROMPT)
+    request = meetings.UpdateRoomRequest(
+        name="standup",
+        owner_id=OWNER,
+        settings=wanted,
+        update_mask=FieldMask(paths=["recording_trigger", "retention_days"]),
+    )
+    changed = (await rooms.UpdateRoom(request)).room
+    assert changed.settings.recording_trigger == meeting_pb2.RECORDING_TRIGGER_PROMPT
+    assert (changed.settings.is_locked, changed.settings.HasField("retention_days")) == (True, False)
+    assert changed.updated_at.ToDatetime(tzinfo=NINE.tzinfo) == TEN
+    request.update_mask.paths.append("owner_id")
+    assert await refused(rooms.UpdateRoom(request), InvalidArgument) == "UPDATE_MASK_INVALID"
+
+
+async def test_opening_a_room(rooms: MeetingServiceStub, world: World) -> None:
+    await create(rooms)
+    opened = await open_meeting(rooms)
+    found = opened.meeting
+    assert (found.meeting_id, found.room, found.is_active, found.owner_id) == ("m-1", "standup", True, OWNER)
+    assert 1 <= len(opened.participant_id) <= 36
+    previous = meetings.Participation(meeting_id="m-1", participant_id=opened.participant_id)
+    again = await rooms.OpenMeeting(meetings.OpenMeetingRequest(room_name="standup", previous=previous))
+    assert again == opened
+    signed_in = meetings.OpenMeetingRequest(room_name="standup", user_participant_id="user_9")
+    assert (await rooms.OpenMeeting(signed_in)).participant_id == "user_9"
+    too_long = meetings.OpenMeetingRequest(room_name="standup", user_participant_id="x" * 37)
+    assert await refused(rooms.OpenMeeting(too_long), InvalidArgument) == "PARTICIPANT_ID_INVALID"
+    assert world.made == 1
+
+
+async def test_two_people_opening_at_the_same_instant_get_one_meeting(rooms: MeetingServiceStub, world: World) -> None:
+    await create(rooms)
+    opened = await asyncio.gather(*(open_meeting(rooms) for _ in range(10)))
+    assert {one.meeting.meeting_id for one in opened} == {"m-1"}
+    assert (len({one.participant_id for one in opened}), world.made) == (10, 1)
+
+
+async def test_what_opening_may_end_in(rooms: MeetingServiceStub, world: World) -> None:
+    assert await refused(open_meeting(rooms), NotFound) == "ROOM_NOT_FOUND"
+    await create(rooms)
+    world.whereby_away = True
+    assert await refused(open_meeting(rooms), Unavailable) == "WHEREBY_UNAVAILABLE"
+
+
+async def test_a_deleted_room_ends_its_meeting(rooms: MeetingServiceStub, world: World) -> None:
+    await create(rooms)
+    await open_meeting(rooms)
+    world.now = TEN
+    await rooms.DeleteRoom(meetings.DeleteRoomRequest(name="standup", owner_id=OWNER))
+    found = (await rooms.GetMeeting(meetings.GetMeetingRequest(meeting_id="m-1"))).meeting
+    assert (found.is_active, found.end_time.ToDatetime(tzinfo=NINE.tzinfo)) == (False, TEN)
+    assert await refused(open_meeting(rooms), NotFound) == "ROOM_NOT_FOUND"
+    unknown = rooms.GetMeeting(meetings.GetMeetingRequest(meeting_id="m-404"))
+    assert await refused(unknown, NotFound) == "MEETING_NOT_FOUND"
+
+
+async def test_a_meeting_shows_who_is_there_and_when_it_ended(
+    rooms: MeetingServiceStub, store: Store, world: World
+) -> None:
+    await create(rooms)
+    await open_meeting(rooms)
+    await store.presence.record(joined(NINE, count=2, session="s-1"))
+    found = (await rooms.GetMeeting(meetings.GetMeetingRequest(meeting_id="m-1"))).meeting
+    assert (found.num_clients, found.is_active) == (2, True)
+    assert found.end_time.ToDatetime(tzinfo=NINE.tzinfo) == NINE + 8 * HOUR
+    await store.presence.record(session(TEN, started=False))
+    world.now = TEN + MINUTE
+    [found] = (await rooms.ListMeetings(meetings.ListMeetingsRequest(room_name="standup", owner_id=OWNER))).meetings
+    assert (found.num_clients, found.is_active) == (0, False)
+    assert found.end_time.ToDatetime(tzinfo=NINE.tzinfo) == TEN
+
+
+async def test_meetings_come_page_by_page(rooms: MeetingServiceStub, world: World) -> None:
+    await create(rooms)
+    for n in range(3):
+        world.now = NINE + n * 9 * HOUR
+        await open_meeting(rooms)
+    seen, token = [], ""
+    for _ in range(2):
+        request = meetings.ListMeetingsRequest(room_name="standup", owner_id=OWNER, page_size=2, page_token=token)
+        page = await rooms.ListMeetings(request)
+        seen.append([one.meeting_id for one in page.meetings])
+        token = page.next_page_token
+    assert (seen, token) == ([["m-3", "m-2"], ["m-1"]], "")
+
+
+async def test_an_answer_its_history_and_the_verdict(
+    rooms: MeetingServiceStub, answers: ConsentServiceStub, world: World
+) -> None:
+    await create(rooms)
+    await open_meeting(rooms)
+    granted = answer(ANA, consent_pb2.ANSWER_GRANTED, notice_version="2026-01", language="de")
+    recorded = (await answers.SubmitAnswer(granted)).answer
+    assert (recorded.revision, recorded.answer, recorded.language) == (1, consent_pb2.ANSWER_GRANTED, "de")
+    await answers.SubmitAnswer(answer(BEN, consent_pb2.ANSWER_DENIED))
+    mine = await answers.GetConsent(consent.GetConsentRequest(meeting_id="m-1", participant_id=ANA))
+    assert mine.answer == recorded
+    # The one who opened has not answered; the two who answered had not opened.
+    assert mine.counts == consent_pb2.Counts(present=3, granted=1, denied=1, unanswered=1)
+    assert not (await answers.GetConsent(consent.GetConsentRequest(meeting_id="m-1"))).HasField("answer")
+    history = (await answers.ListHistory(consent.ListHistoryRequest(meeting_id="m-1"))).entries
+    assert [entry.revision for entry in history] == [1, 2]
+    assert history[1].previous_hash == history[0].hash
+    verdict = (await answers.GetVerdict(consent.GetVerdictRequest(meeting_ids=["m-1", "m-1"]))).verdict
+    assert (verdict.decision, verdict.reason) == (
+        consent_pb2.DECISION_DELETE, consent_pb2.VERDICT_REASON_SOMEBODY_REFUSED,
+    )  # fmt: skip
+    at = consent_pb2.Revision(meeting_id="m-1", revision=2)
+    assert (list(verdict.refusals), list(verdict.rests_on)) == ([at], [at])
+
+
+async def test_the_strict_policy_waits_and_says_until_when(
+    rooms: MeetingServiceStub, answers: ConsentServiceStub, store: Store, world: World
+) -> None:
+    strict = meeting_pb2.CONSENT_POLICY_KEEP_IF_ALL_GRANTED
+    await create(rooms, consent_policy=strict, consent_deadline=Duration(seconds=3600))
+    await open_meeting(rooms)
+    await store.presence.record(session(TEN, started=False))
+    asked = consent.GetVerdictRequest(meeting_ids=["m-1"])
+    verdict = (await answers.GetVerdict(asked)).verdict
+    assert verdict.decision == consent_pb2.DECISION_WAIT
+    assert verdict.decide_at.ToDatetime(tzinfo=NINE.tzinfo) == TEN + HOUR
+    world.now = TEN + HOUR
+    verdict = (await answers.GetVerdict(asked)).verdict
+    assert verdict.reason == consent_pb2.VERDICT_REASON_UNANSWERED_AT_DEADLINE
+
+
+async def test_history_comes_page_by_page(rooms: MeetingServiceStub, answers: ConsentServiceStub) -> None:
+    await create(rooms)
+    await open_meeting(rooms)
+    for n in range(5):
+        await answers.SubmitAnswer(answer(ANA, consent_pb2.ANSWER_GRANTED, f"r-{n}"))
+    seen, token = [], ""
+    for _ in range(3):
+        page = await answers.ListHistory(consent.ListHistoryRequest(meeting_id="m-1", page_size=2, page_token=token))
+        seen += [entry.revision for entry in page.entries]
+        token = page.next_page_token
+    assert (seen, token) == ([1, 2, 3, 4, 5], "")
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (answer(ANA, consent_pb2.ANSWER_UNSPECIFIED), "ANSWER_MISSING"),
+        (answer("", consent_pb2.ANSWER_GRANTED), "PARTICIPANT_ID_INVALID"),
+        (answer("Ana María", consent_pb2.ANSWER_GRANTED), "PARTICIPANT_ID_INVALID"),
+        (answer(ANA, consent_pb2.ANSWER_GRANTED, ""), "REQUEST_ID_INVALID"),
+        (answer(ANA, consent_pb2.ANSWER_GRANTED, "r" * 201), "REQUEST_ID_INVALID"),
+        (answer(ANA, consent_pb2.ANSWER_GRANTED, "r\0"), "REQUEST_ID_INVALID"),
+        (answer(ANA, consent_pb2.ANSWER_GRANTED, language="x" * 36), "LANGUAGE_INVALID"),
+        (answer(ANA, consent_pb2.ANSWER_GRANTED, notice_version="x" * 101), "NOTICE_VERSION_INVALID"),
+    ],
+)
+async def test_answers_that_cannot_be(
+    rooms: MeetingServiceStub, answers: ConsentServiceStub, request_: consent.SubmitAnswerRequest, reason: str
+) -> None:
+    await create(rooms)
+    await open_meeting(rooms)
+    assert await refused(answers.SubmitAnswer(request_), InvalidArgument) == reason
+    assert not (await answers.ListHistory(consent.ListHistoryRequest(meeting_id="m-1"))).entries
+
+
+async def test_questions_about_meetings_that_are_not_known(answers: ConsentServiceStub) -> None:
+    calls: list[Awaitable[object]] = [
+        answers.SubmitAnswer(answer(ANA, consent_pb2.ANSWER_GRANTED)),
+        answers.GetConsent(consent.GetConsentRequest(meeting_id="m-1", participant_id=ANA)),
+        answers.ListHistory(consent.ListHistoryRequest(meeting_id="m-1")),
+        answers.GetVerdict(consent.GetVerdictRequest(meeting_ids=["m-1"])),
+    ]
+    for call in calls:
+        assert await refused(call, NotFound) == "MEETING_NOT_FOUND"
+    none = answers.GetVerdict(consent.GetVerdictRequest())
+    assert await refused(none, InvalidArgument) == "MEETING_IDS_MISSING"
+
+
+async def test_m3_a_recording_finds_its_meeting_as_evidence_comes(rooms: MeetingServiceStub, store: Store) -> None:
+    await create(rooms, retention_days=30)
+    asked = meetings.MatchRecordingRequest(object_key=f"folder/{KEY}", duration=Duration(seconds=1800))
+    unmatched = await rooms.MatchRecording(asked)
+    assert unmatched.recorded_at.ToDatetime(tzinfo=NINE.tzinfo) == NINE + MINUTE
+    assert (list(unmatched.meeting_ids), unmatched.owner_id) == ([], "")
+    await open_meeting(rooms)
+    await store.presence.record(joined(NINE, session="s-1"))
+    await store.presence.record(left(TEN, session="s-1"))
+    assert (await rooms.MatchRecording(asked)).evidence == meeting_pb2.MATCH_EVIDENCE_INTERVAL
+    await store.presence.record(FinishedEvent("m-1", WHEREBY_ROOM, KEY))
+    assert (await rooms.MatchRecording(asked)).evidence == meeting_pb2.MATCH_EVIDENCE_FINISHED_WEBHOOK
+    await store.presence.record(joined(NINE + MINUTE, "c-r", "", role="recorder"))
+    matched = await rooms.MatchRecording(asked)
+    assert matched.evidence == meeting_pb2.MATCH_EVIDENCE_RECORDER
+    assert (list(matched.meeting_ids), matched.owner_id, matched.retention_days) == (["m-1"], OWNER, 30)
+
+
+async def test_m5_a_recording_of_another_time_is_not_given_to_the_latest_meeting(
+    rooms: MeetingServiceStub, store: Store
+) -> None:
+    await create(rooms)
+    await open_meeting(rooms)
+    await store.presence.record(joined(NINE))
+    await store.presence.record(left(NINE + MINUTE))
+    asked = meetings.MatchRecordingRequest(object_key=KEY.replace("09:01:00", "12:00:00"))
+    assert not (await rooms.MatchRecording(asked)).meeting_ids
+
+
+async def test_m1_a_key_that_cannot_be_read_is_refused(rooms: MeetingServiceStub) -> None:
+    call = rooms.MatchRecording(meetings.MatchRecordingRequest(object_key="holiday.mp4"))
+    assert await refused(call, InvalidArgument) == "OBJECT_KEY_UNREADABLE"

@@ -1,0 +1,170 @@
+"""Whereby's REST client, against a server that answers as Whereby does, or does not."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from chassis.errors import Unavailable
+from consent_svc import whereby as client
+from consent_svc.domain.rooms import RecordingTrigger, RecordingType, RoomMode, RoomSettings
+from consent_svc.whereby import Destination, Whereby
+from tests.consent.cases import HOUR, NINE, OWNER, room
+
+DESTINATION = Destination("recordings", "AKIAWHEREBY", "whereby's secret key")
+REPLY = {
+    "meetingId": "m-1",
+    "roomName": "/standup-7c9e",
+    "roomUrl": "https://assent.whereby.com/standup-7c9e",
+    "hostRoomUrl": "https://assent.whereby.com/standup-7c9e?roomKey=k",
+    "startDate": "2026-03-02T09:00:00.000Z",
+    "endDate": "2026-03-02T17:00:00.000Z",
+}
+
+
+@dataclass
+class Server:
+    """A Whereby whose answer each test chooses."""
+
+    url: str
+    status: int = 201
+    body: bytes = json.dumps(REPLY).encode()
+    silent: bool = False
+    asked: list[tuple[str, str | None, dict[str, Any]]] = field(default_factory=list)
+
+    async def answer(self, request: Request) -> Response:
+        self.asked.append((request.url.path, request.headers.get("Authorization"), await request.json()))
+        if self.silent:
+            await asyncio.Event().wait()
+        return Response(self.body, self.status, media_type="application/json")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        stub = Server(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
+        app = Starlette(routes=[Route("/v1/meetings", stub.answer, methods=["POST"])])
+        running = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=0))
+        task = asyncio.create_task(running.serve([listener]))
+        yield stub
+        running.should_exit = True
+        await task
+
+
+@pytest.fixture
+async def whereby(server: Server) -> AsyncIterator[Whereby]:
+    async with Whereby(server.url, "api-key", DESTINATION) as whereby:
+        yield whereby
+
+
+async def test_a_meeting_is_made_as_the_room_wants_it(server: Server, whereby: Whereby) -> None:
+    made = await whereby.create_meeting(room(), NINE + 8 * HOUR)
+    [(path, key, asked)] = server.asked
+    assert (path, key) == ("/v1/meetings", "Bearer api-key")
+    assert asked == {
+        "endDate": "2026-03-02T17:00:00.000Z",
+        "isLocked": False,
+        "roomMode": "normal",
+        "roomNamePrefix": "standup-",
+        "roomNamePattern": "uuid",
+        "recording": {
+            "type": "cloud",
+            "startTrigger": "automatic-2nd-participant",
+            "destination": {
+                "provider": "s3",
+                "bucket": "recordings",
+                "accessKeyId": "AKIAWHEREBY",
+                "accessKeySecret": "whereby's secret key",
+                "fileFormat": "mp4",
+            },
+        },
+        "fields": ["hostRoomUrl"],
+    }
+    assert (made.meeting_id, made.room, made.owner_id, made.whereby_room_name) == (
+        "m-1", "standup", OWNER, "/standup-7c9e",
+    )  # fmt: skip
+    assert (made.started_at, made.closes_at) == (NINE, NINE + 8 * HOUR)
+    assert made.host_room_url.endswith("roomKey=k")
+
+
+@pytest.mark.parametrize("trigger", list(RecordingTrigger))
+@pytest.mark.parametrize("kind", list(RecordingType))
+async def test_every_type_and_trigger_is_passed_on(
+    server: Server, whereby: Whereby, kind: RecordingType, trigger: RecordingTrigger
+) -> None:
+    settings = RoomSettings(recording_type=kind, recording_trigger=trigger, is_locked=True, mode=RoomMode.GROUP)
+    made = await whereby.create_meeting(room(settings=settings), NINE)
+    [(_, _, asked)] = server.asked
+    assert (asked["recording"]["type"], asked["recording"]["startTrigger"]) == (kind.value, trigger.value)
+    assert ("destination" in asked["recording"]) is (kind is RecordingType.CLOUD)
+    assert (asked["isLocked"], asked["roomMode"], made.settings) == (True, "group", settings)
+
+
+async def test_a_long_name_fits_wherebys_prefix(server: Server, whereby: Whereby) -> None:
+    await whereby.create_meeting(room("a" * 64), NINE)
+    [(_, _, asked)] = server.asked
+    assert asked["roomNamePrefix"] == "a" * 38 + "-"
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, b'{"error": "endDate"}'), (401, b""), (429, b""), (500, b"<html>"), (503, b""),
+        (201, b""), (201, b"not json"), (201, b"[]"), (201, b'{"meetingId": "m-1"}'),
+        (201, json.dumps({**REPLY, "endDate": "soon"}).encode()),
+        (201, json.dumps({**REPLY, "endDate": "2026-03-02T17:00:00"}).encode()),
+        (201, json.dumps({**REPLY, "meetingId": ""}).encode()),
+    ],
+)  # fmt: skip
+async def test_what_whereby_refuses_or_garbles_is_unavailable(
+    server: Server, whereby: Whereby, status: int, body: bytes
+) -> None:
+    server.status, server.body = status, body
+    with pytest.raises(Unavailable) as refused:
+        await whereby.create_meeting(room(), NINE)
+    assert refused.value.reason == "WHEREBY_UNAVAILABLE"
+    assert len(server.asked) == 1
+
+
+async def test_silence_is_unavailable_by_a_deadline(
+    server: Server, whereby: Whereby, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "DEADLINE", 0.2)
+    server.silent = True
+    async with asyncio.timeout(3):
+        with pytest.raises(Unavailable):
+            await whereby.create_meeting(room(), NINE)
+
+
+async def test_nobody_there_is_unavailable() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
+        async with Whereby(url, "api-key", DESTINATION) as whereby:
+            with pytest.raises(Unavailable):
+                await whereby.create_meeting(room(), NINE)
+
+
+async def test_the_log_of_a_refusal_says_why_and_keeps_the_secret(server: Server, whereby: Whereby) -> None:
+    server.status, server.body = 400, b"bad destination: whereby's secret key"
+    with structlog.testing.capture_logs() as logs, pytest.raises(Unavailable):
+        await whereby.create_meeting(room(), NINE)
+    assert logs == [
+        {
+            "event": "whereby_refused", "log_level": "error", "room": "standup", "status": 400,
+            "said": "bad destination: [secret]",
+        }
+    ]  # fmt: skip
+    assert "secret key" not in repr(DESTINATION)
