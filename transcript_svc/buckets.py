@@ -41,7 +41,7 @@ class Buckets:
     """The recordings bucket, to read, and the audio bucket, to write and read."""
 
     def __init__(self, s3: "S3Client", audio_bucket: str) -> None:
-        self._s3 = s3
+        self.s3 = s3
         self.audio_bucket = audio_bucket
 
     async def download(self, recording: Recording, path: Path) -> None:
@@ -56,7 +56,7 @@ class Buckets:
         """Put the mp3 in one request, so that no parts of it can be left behind. Raises Unavailable."""
         size = await asyncio.to_thread(lambda: path.stat().st_size)
         with path.open("rb") as file, _translated():
-            put = await self._s3.put_object(
+            put = await self.s3.put_object(
                 Bucket=self.audio_bucket, Key=key, Body=file, ContentType=MP3, CacheControl="no-store"
             )
         return Audio(self.audio_bucket, key, put.get("VersionId", "null"), size, put["ETag"].strip('"'))
@@ -70,7 +70,7 @@ class Buckets:
 
     async def _pieces(self, bucket: str, key: str, version_id: str, **options: Any) -> AsyncGenerator[bytes, None]:
         with _translated():
-            got = await self._s3.get_object(Bucket=bucket, Key=key, VersionId=version_id, **options)
+            got = await self.s3.get_object(Bucket=bucket, Key=key, VersionId=version_id, **options)
             async with got["Body"] as body:
                 async for piece in body.iter_chunks(PIECE):
                     yield piece

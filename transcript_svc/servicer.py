@@ -156,6 +156,9 @@ def _page_token(last: Transcript) -> str:
 def _cursor(token: str) -> Cursor:
     try:
         created_at, transcript_id = json.loads(base64.urlsafe_b64decode(token))
-        return datetime.fromisoformat(created_at), str(transcript_id)
+        moment = datetime.fromisoformat(created_at)
+        if moment.tzinfo is None:
+            raise ValueError("a moment without a zone")
     except (binascii.Error, ValueError, TypeError) as error:
         raise InvalidArgument("this page token is not one of ours", reason="PAGE_TOKEN_INVALID") from error
+    return moment, str(transcript_id)

@@ -66,10 +66,6 @@ class Cloud:
         listed = self.s3.list_object_versions(Bucket=self.audio).get("Versions", [])
         return [(version["Key"], version["VersionId"]) for version in listed]
 
-    def settings(self) -> AwsSettings:
-        """How the service finds it."""
-        return AwsSettings.model_validate({name: self.env[name] for name in self.env if "DEFAULT" not in name})
-
 
 @dataclass
 class RecordingSvc:
@@ -135,20 +131,36 @@ def transcripts(store: Store) -> Transcripts:
     return store.transcripts
 
 
+@pytest.fixture(scope="session")
+def s3(moto: Moto) -> Any:
+    """A blocking client; making one costs as much as many a test."""
+    return moto.cloud.client("s3")
+
+
 @pytest.fixture
-def cloud(moto: Moto) -> Cloud:
+def cloud(moto: Moto, s3: Any) -> Cloud:
     """Buckets of the test's own."""
-    names = moto.fresh_buckets(f"transcript-{next(_NUMBERS)}")
-    return Cloud(
-        moto.cloud.client("s3"), names["ASSENT_RECORDINGS_BUCKET"], names["ASSENT_AUDIO_BUCKET"], moto.cloud.env()
-    )
+    name = f"transcript-{next(_NUMBERS)}"
+    cloud = Cloud(s3, f"{name}-recordings", f"{name}-audio", moto.cloud.env())
+    for bucket in (cloud.recordings, cloud.audio):
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": moto.cloud.region})
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    return cloud
+
+
+@pytest.fixture(scope="session")
+async def any_buckets(moto: Moto) -> AsyncIterator[Buckets]:
+    """The service's own client."""
+    env = moto.cloud.env()
+    settings = AwsSettings.model_validate({name: env[name] for name in env if "DEFAULT" not in name})
+    async with open_buckets(settings, "nobody's") as buckets:
+        yield buckets
 
 
 @pytest.fixture
-async def buckets(cloud: Cloud) -> AsyncIterator[Buckets]:
-    """The same buckets, as the service uses them."""
-    async with open_buckets(cloud.settings(), cloud.audio) as buckets:
-        yield buckets
+def buckets(any_buckets: Buckets, cloud: Cloud) -> Buckets:
+    """The test's own buckets, as the service uses them."""
+    return Buckets(any_buckets.s3, cloud.audio)
 
 
 @pytest.fixture
