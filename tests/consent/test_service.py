@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
@@ -27,6 +28,10 @@ from consent_svc.servicer.answers import ConsentServicer
 from consent_svc.servicer.meetings import MeetingServicer
 from tests.consent.cases import ANA, BEN, HOUR, MINUTE, NINE, OWNER, TEN, WHEREBY_ROOM, joined, left, meeting, session
 from tests.consent.conftest import Store
+
+if TYPE_CHECKING:  # only the stubs' types know them
+    from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceAsyncStub
+    from assent.meeting.v1.meeting_service_pb2_grpc import MeetingServiceAsyncStub
 
 KEY = f"{WHEREBY_ROOM[1:]}-2026-03-02T09:01:00Z.mp4"
 
@@ -73,12 +78,12 @@ async def channel(store: Store, world: World, tls: Tls) -> AsyncIterator[grpc.ai
 
 
 @pytest.fixture
-def rooms(channel: grpc.aio.Channel) -> MeetingServiceStub:
+def rooms(channel: grpc.aio.Channel) -> "MeetingServiceAsyncStub":
     return MeetingServiceStub(channel)
 
 
 @pytest.fixture
-def answers(channel: grpc.aio.Channel) -> ConsentServiceStub:
+def answers(channel: grpc.aio.Channel) -> "ConsentServiceAsyncStub":
     return ConsentServiceStub(channel)
 
 
@@ -88,24 +93,26 @@ async def refused(call: Awaitable[object], kind: type[ServiceError]) -> str:
     return raised.value.reason
 
 
-async def create(rooms: MeetingServiceStub, name: str = "standup", **settings: object) -> meeting_pb2.Room:
+async def create(rooms: "MeetingServiceAsyncStub", name: str = "standup", **settings: object) -> meeting_pb2.Room:
     chosen = meeting_pb2.RoomSettings(**settings)  # type: ignore[arg-type]  # each of its own type
     asked = meetings.CreateRoomRequest(name=name, owner_id=OWNER, settings=chosen)
     return (await rooms.CreateRoom(asked)).room
 
 
-async def open_meeting(rooms: MeetingServiceStub) -> meetings.OpenMeetingResponse:
+async def open_meeting(rooms: "MeetingServiceAsyncStub") -> meetings.OpenMeetingResponse:
     return await rooms.OpenMeeting(meetings.OpenMeetingRequest(room_name="standup"))
 
 
-def answer(who: str, said: consent_pb2.Answer, request_id: str = "r-1", **more: str) -> consent.SubmitAnswerRequest:
+def answer(
+    who: str, said: "consent_pb2.Answer.ValueType", request_id: str = "r-1", **more: str
+) -> consent.SubmitAnswerRequest:
     return consent.SubmitAnswerRequest(
-        **{"meeting_id": "m-1", "participant_id": who, "request_id": request_id, **more},  # type: ignore[arg-type]
+        **{"meeting_id": "m-1", "participant_id": who, "request_id": request_id, **more},
         answer=said,
     )
 
 
-async def test_a_room_gets_the_defaults_for_what_is_left_out(rooms: MeetingServiceStub) -> None:
+async def test_a_room_gets_the_defaults_for_what_is_left_out(rooms: "MeetingServiceAsyncStub") -> None:
     made = await create(rooms)
     assert made.settings == meeting_pb2.RoomSettings(
         recording_type=meeting_pb2.RECORDING_TYPE_CLOUD,
@@ -118,7 +125,7 @@ async def test_a_room_gets_the_defaults_for_what_is_left_out(rooms: MeetingServi
     assert made.created_at.ToDatetime(tzinfo=NINE.tzinfo) == NINE
 
 
-async def test_rooms_that_cannot_be(rooms: MeetingServiceStub) -> None:
+async def test_rooms_that_cannot_be(rooms: "MeetingServiceAsyncStub") -> None:
     for name in ("v1", "meetings", "", "Ä"):
         assert await refused(create(rooms, name), InvalidArgument) == "ROOM_NAME_INVALID"
     assert await refused(create(rooms, retention_days=0), InvalidArgument) == "SETTINGS_INVALID"
@@ -129,22 +136,22 @@ async def test_rooms_that_cannot_be(rooms: MeetingServiceStub) -> None:
     assert await refused(create(rooms), AlreadyExists) == "ROOM_EXISTS"
 
 
-async def test_only_the_owner_sees_a_room(rooms: MeetingServiceStub) -> None:
+async def test_only_the_owner_sees_a_room(rooms: "MeetingServiceAsyncStub") -> None:
     await create(rooms)
-    somebody = {"name": "standup", "owner_id": "somebody else"}
+    somebody = "somebody else"
     calls: list[Callable[[], Awaitable[object]]] = [
-        lambda: rooms.GetRoom(meetings.GetRoomRequest(**somebody)),
-        lambda: rooms.UpdateRoom(meetings.UpdateRoomRequest(**somebody)),
-        lambda: rooms.DeleteRoom(meetings.DeleteRoomRequest(**somebody)),
-        lambda: rooms.ListMeetings(meetings.ListMeetingsRequest(room_name="standup", owner_id="somebody else")),
+        lambda: rooms.GetRoom(meetings.GetRoomRequest(name="standup", owner_id=somebody)),
+        lambda: rooms.UpdateRoom(meetings.UpdateRoomRequest(name="standup", owner_id=somebody)),
+        lambda: rooms.DeleteRoom(meetings.DeleteRoomRequest(name="standup", owner_id=somebody)),
+        lambda: rooms.ListMeetings(meetings.ListMeetingsRequest(room_name="standup", owner_id=somebody)),
     ]
     for call in calls:
         assert await refused(call(), NotFound) == "ROOM_NOT_FOUND"
-    listed = await rooms.ListRooms(meetings.ListRoomsRequest(owner_id="somebody else"))
+    listed = await rooms.ListRooms(meetings.ListRoomsRequest(owner_id=somebody))
     assert (list(listed.rooms), listed.next_page_token) == ([], "")
 
 
-async def test_rooms_come_page_by_page(rooms: MeetingServiceStub) -> None:
+async def test_rooms_come_page_by_page(rooms: "MeetingServiceAsyncStub") -> None:
     for name in ("charlie", "alpha", "bravo"):
         await create(rooms, name)
     seen, token = [], ""
@@ -157,7 +164,7 @@ async def test_rooms_come_page_by_page(rooms: MeetingServiceStub) -> None:
 
 @pytest.mark.parametrize("token", ["x", "!!", "bnVsbA", "WzFd", "WyIiXQ", "ä"])
 async def test_a_page_token_that_is_none_of_ours_is_refused(
-    rooms: MeetingServiceStub, answers: ConsentServiceStub, token: str
+    rooms: "MeetingServiceAsyncStub", answers: "ConsentServiceAsyncStub", token: str
 ) -> None:
     listing = rooms.ListRooms(meetings.ListRoomsRequest(owner_id=OWNER, page_token=token))
     assert await refused(listing, InvalidArgument) == "PAGE_TOKEN_INVALID"
@@ -167,7 +174,7 @@ async def test_a_page_token_that_is_none_of_ours_is_refused(
     assert await refused(negative, InvalidArgument) == "PAGE_SIZE_INVALID"
 
 
-async def test_an_update_changes_what_its_mask_names(rooms: MeetingServiceStub, world: World) -> None:
+async def test_an_update_changes_what_its_mask_names(rooms: "MeetingServiceAsyncStub", world: World) -> None:
     await create(rooms, is_locked=True, retention_days=30)
     world.now = TEN
     wanted = meeting_pb2.RoomSettings(recording_trigger=meeting_pb2.RECORDING_TRIGGER_PROMPT)
@@ -185,7 +192,7 @@ async def test_an_update_changes_what_its_mask_names(rooms: MeetingServiceStub, 
     assert await refused(rooms.UpdateRoom(request), InvalidArgument) == "UPDATE_MASK_INVALID"
 
 
-async def test_opening_a_room(rooms: MeetingServiceStub, world: World) -> None:
+async def test_opening_a_room(rooms: "MeetingServiceAsyncStub", world: World) -> None:
     await create(rooms)
     opened = await open_meeting(rooms)
     found = opened.meeting
@@ -201,21 +208,23 @@ async def test_opening_a_room(rooms: MeetingServiceStub, world: World) -> None:
     assert world.made == 1
 
 
-async def test_two_people_opening_at_the_same_instant_get_one_meeting(rooms: MeetingServiceStub, world: World) -> None:
+async def test_two_people_opening_at_the_same_instant_get_one_meeting(
+    rooms: "MeetingServiceAsyncStub", world: World
+) -> None:
     await create(rooms)
     opened = await asyncio.gather(*(open_meeting(rooms) for _ in range(10)))
     assert {one.meeting.meeting_id for one in opened} == {"m-1"}
     assert (len({one.participant_id for one in opened}), world.made) == (10, 1)
 
 
-async def test_what_opening_may_end_in(rooms: MeetingServiceStub, world: World) -> None:
+async def test_what_opening_may_end_in(rooms: "MeetingServiceAsyncStub", world: World) -> None:
     assert await refused(open_meeting(rooms), NotFound) == "ROOM_NOT_FOUND"
     await create(rooms)
     world.whereby_away = True
     assert await refused(open_meeting(rooms), Unavailable) == "WHEREBY_UNAVAILABLE"
 
 
-async def test_a_deleted_room_ends_its_meeting(rooms: MeetingServiceStub, world: World) -> None:
+async def test_a_deleted_room_ends_its_meeting(rooms: "MeetingServiceAsyncStub", world: World) -> None:
     await create(rooms)
     await open_meeting(rooms)
     world.now = TEN
@@ -228,7 +237,7 @@ async def test_a_deleted_room_ends_its_meeting(rooms: MeetingServiceStub, world:
 
 
 async def test_a_meeting_shows_who_is_there_and_when_it_ended(
-    rooms: MeetingServiceStub, store: Store, world: World
+    rooms: "MeetingServiceAsyncStub", store: Store, world: World
 ) -> None:
     await create(rooms)
     await open_meeting(rooms)
@@ -243,7 +252,7 @@ async def test_a_meeting_shows_who_is_there_and_when_it_ended(
     assert found.end_time.ToDatetime(tzinfo=NINE.tzinfo) == TEN
 
 
-async def test_meetings_come_page_by_page(rooms: MeetingServiceStub, world: World) -> None:
+async def test_meetings_come_page_by_page(rooms: "MeetingServiceAsyncStub", world: World) -> None:
     await create(rooms)
     for n in range(3):
         world.now = NINE + n * 9 * HOUR
@@ -258,7 +267,7 @@ async def test_meetings_come_page_by_page(rooms: MeetingServiceStub, world: Worl
 
 
 async def test_an_answer_its_history_and_the_verdict(
-    rooms: MeetingServiceStub, answers: ConsentServiceStub, world: World
+    rooms: "MeetingServiceAsyncStub", answers: "ConsentServiceAsyncStub", world: World
 ) -> None:
     await create(rooms)
     await open_meeting(rooms)
@@ -283,7 +292,7 @@ async def test_an_answer_its_history_and_the_verdict(
 
 
 async def test_the_strict_policy_waits_and_says_until_when(
-    rooms: MeetingServiceStub, answers: ConsentServiceStub, store: Store, world: World
+    rooms: "MeetingServiceAsyncStub", answers: "ConsentServiceAsyncStub", store: Store, world: World
 ) -> None:
     strict = meeting_pb2.CONSENT_POLICY_KEEP_IF_ALL_GRANTED
     await create(rooms, consent_policy=strict, consent_deadline=Duration(seconds=3600))
@@ -298,7 +307,7 @@ async def test_the_strict_policy_waits_and_says_until_when(
     assert verdict.reason == consent_pb2.VERDICT_REASON_UNANSWERED_AT_DEADLINE
 
 
-async def test_history_comes_page_by_page(rooms: MeetingServiceStub, answers: ConsentServiceStub) -> None:
+async def test_history_comes_page_by_page(rooms: "MeetingServiceAsyncStub", answers: "ConsentServiceAsyncStub") -> None:
     await create(rooms)
     await open_meeting(rooms)
     for n in range(5):
@@ -325,7 +334,10 @@ async def test_history_comes_page_by_page(rooms: MeetingServiceStub, answers: Co
     ],
 )
 async def test_answers_that_cannot_be(
-    rooms: MeetingServiceStub, answers: ConsentServiceStub, request_: consent.SubmitAnswerRequest, reason: str
+    rooms: "MeetingServiceAsyncStub",
+    answers: "ConsentServiceAsyncStub",
+    request_: consent.SubmitAnswerRequest,
+    reason: str,
 ) -> None:
     await create(rooms)
     await open_meeting(rooms)
@@ -333,7 +345,7 @@ async def test_answers_that_cannot_be(
     assert not (await answers.ListHistory(consent.ListHistoryRequest(meeting_id="m-1"))).entries
 
 
-async def test_questions_about_meetings_that_are_not_known(answers: ConsentServiceStub) -> None:
+async def test_questions_about_meetings_that_are_not_known(answers: "ConsentServiceAsyncStub") -> None:
     calls: list[Awaitable[object]] = [
         answers.SubmitAnswer(answer(ANA, consent_pb2.ANSWER_GRANTED)),
         answers.GetConsent(consent.GetConsentRequest(meeting_id="m-1", participant_id=ANA)),
@@ -346,7 +358,9 @@ async def test_questions_about_meetings_that_are_not_known(answers: ConsentServi
     assert await refused(none, InvalidArgument) == "MEETING_IDS_MISSING"
 
 
-async def test_m3_a_recording_finds_its_meeting_as_evidence_comes(rooms: MeetingServiceStub, store: Store) -> None:
+async def test_m3_a_recording_finds_its_meeting_as_evidence_comes(
+    rooms: "MeetingServiceAsyncStub", store: Store
+) -> None:
     await create(rooms, retention_days=30)
     asked = meetings.MatchRecordingRequest(object_key=f"folder/{KEY}", duration=Duration(seconds=1800))
     unmatched = await rooms.MatchRecording(asked)
@@ -365,7 +379,7 @@ async def test_m3_a_recording_finds_its_meeting_as_evidence_comes(rooms: Meeting
 
 
 async def test_m5_a_recording_of_another_time_is_not_given_to_the_latest_meeting(
-    rooms: MeetingServiceStub, store: Store
+    rooms: "MeetingServiceAsyncStub", store: Store
 ) -> None:
     await create(rooms)
     await open_meeting(rooms)
@@ -375,6 +389,6 @@ async def test_m5_a_recording_of_another_time_is_not_given_to_the_latest_meeting
     assert not (await rooms.MatchRecording(asked)).meeting_ids
 
 
-async def test_m1_a_key_that_cannot_be_read_is_refused(rooms: MeetingServiceStub) -> None:
+async def test_m1_a_key_that_cannot_be_read_is_refused(rooms: "MeetingServiceAsyncStub") -> None:
     call = rooms.MatchRecording(meetings.MatchRecordingRequest(object_key="holiday.mp4"))
     assert await refused(call, InvalidArgument) == "OBJECT_KEY_UNREADABLE"
