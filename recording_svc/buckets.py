@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
 
 _BATCH = 1000
-"""Most keys that DeleteObjects takes."""
+"""Most keys that DeleteObjects takes, and that a page of a listing holds."""
 
 _GONE_ALREADY = {"NoSuchKey", "NoSuchVersion", "NoSuchUpload"}
 REFUSED = {"AccessDenied", "AllAccessDisabled", "MethodNotAllowed", "InvalidObjectState", "NoSuchBucket"}
@@ -86,7 +86,9 @@ class AudioBuckets:
         return refusals
 
     async def _version_pages(self, bucket: str, prefix: str) -> AsyncIterator[list[Remnant]]:
-        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
+        pages = self._s3.get_paginator("list_object_versions").paginate(
+            Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": _BATCH}
+        )
         async for page in pages:
             versions = [_version(bucket, one) for one in page.get("Versions", [])]
             yield versions + [_marker(bucket, one) for one in page.get("DeleteMarkers", [])]

@@ -88,14 +88,15 @@ class PostgresRecordings:
         written = replace(recording, revision=recording.revision + 1)
         same = (_R.recording_id == recording.recording_id) & (_R.revision == recording.revision)
         async with self._database.begin() as connection:
-            done = await connection.execute(update(RECORDINGS).where(same).values(recording_values(written)))
-            if done.rowcount != 1:
+            write = update(RECORDINGS).where(same).values(recording_values(written))
+            begun = await connection.scalar(write.returning(_R.removal_began))
+            if begun is None:
                 raise StaleError(recording.recording_id)
             for kind, state in (copies or {}).items():
                 await _set_copies(connection, recording, kind, state)
             if events:
                 await outbox.put(connection, *events)
-        return written
+        return replace(written, removal_began=begun)
 
     async def announce(self, *events: Message) -> None:
         async with self._database.begin() as connection:

@@ -1,10 +1,10 @@
 """A recording service's surroundings: its database, its buckets and queues, and the two services it asks."""
 
 import asyncio
+import functools
 import itertools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,63 +15,24 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import Message
 from sqlalchemy import text
 
+import deploy.local.buckets
 from chassis.channel import Tls
 from chassis.database import Database, migrate
 from deploy.local import Moto, Postgres
+from deploy.local.buckets import provision
 from recording_svc import __file__ as package
 from recording_svc.store import Recordings
 from recording_svc.store.postgres import PostgresRecordings
 from tests.recording.memory import MemoryRecordings
 from tests.recording.neighbours import Neighbours
+from tests.recording.surroundings import Clock, Cloud
+from tests.recording.world import World
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
     from types_aiobotocore_sqs.client import SQSClient
 
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 _numbers = itertools.count(1)
-
-
-class Clock:
-    """Time that passes only when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **by: float) -> None:
-        self.now += timedelta(**by)
-
-
-@dataclass
-class Cloud:
-    """Fresh buckets and queues, with asynchronous clients and a blocking one for the oracle."""
-
-    s3: "S3Client"
-    sqs: "SQSClient"
-    oracle: Any
-    sqs_oracle: Any
-    recordings: str
-    audio: str
-    queue: str
-    dead_letters: str
-
-    def lying(self, bucket: str) -> list[tuple[str, str]]:
-        """(kind, key) of every version, delete marker and unfinished upload, straight from the bucket."""
-        listed = self.oracle.list_object_versions(Bucket=bucket)
-        uploads = self.oracle.list_multipart_uploads(Bucket=bucket)
-        return sorted(
-            [("version", one["Key"]) for one in listed.get("Versions", [])]
-            + [("marker", one["Key"]) for one in listed.get("DeleteMarkers", [])]
-            + [("upload", one["Key"]) for one in uploads.get("Uploads", [])]
-        )
-
-    def put(self, key: str, body: bytes = b"audio", bucket: str = "") -> str:
-        """Put an object; returns its version."""
-        reply = self.oracle.put_object(Bucket=bucket or self.recordings, Key=key, Body=body)
-        return str(reply.get("VersionId", "null"))
 
 
 @pytest.fixture(scope="session")
@@ -128,27 +89,51 @@ def signing_key() -> Ed25519PrivateKey:
     return Ed25519PrivateKey.generate()
 
 
-@pytest.fixture
-async def cloud(moto: Moto) -> AsyncIterator[Cloud]:
-    names = await asyncio.to_thread(moto.fresh_buckets, f"recording-{next(_numbers)}")
-    session = get_session()
+class Clients(deploy.local.buckets.Cloud):
+    """Blocking clients, each made once: making one takes longer than most tests."""
+
+    @functools.cache  # noqa: B019  there is one, for the whole session
+    def client(self, service: str) -> Any:
+        return super().client(service)
+
+
+@dataclass
+class Aws:
+    """Clients that all tests share."""
+
+    blocking: Clients
+    s3: "S3Client"
+    sqs: "SQSClient"
+
+
+@pytest.fixture(scope="session")
+async def aws(moto: Moto) -> AsyncIterator[Aws]:
+    there = moto.cloud
     common: dict[str, Any] = {
-        "region_name": names["AWS_REGION"],
-        "endpoint_url": names["AWS_ENDPOINT_URL"],
-        "aws_access_key_id": names["AWS_ACCESS_KEY_ID"],
-        "aws_secret_access_key": names["AWS_SECRET_ACCESS_KEY"],
+        "region_name": there.region,
+        "endpoint_url": there.endpoint,
+        "aws_access_key_id": there.access_key_id,
+        "aws_secret_access_key": there.secret_access_key,
     }
+    blocking = Clients(there.endpoint, there.region, there.access_key_id, there.secret_access_key)
+    session = get_session()
     async with session.create_client("s3", **common) as s3, session.create_client("sqs", **common) as sqs:
-        yield Cloud(
-            s3,
-            sqs,
-            moto.cloud.client("s3"),
-            moto.cloud.client("sqs"),
-            names["ASSENT_RECORDINGS_BUCKET"],
-            names["ASSENT_AUDIO_BUCKET"],
-            names["ASSENT_RECORDINGS_QUEUE_URL"],
-            names["ASSENT_RECORDINGS_DLQ_URL"],
-        )
+        yield Aws(blocking, s3, sqs)
+
+
+@pytest.fixture
+async def cloud(aws: Aws) -> Cloud:
+    names = await asyncio.to_thread(provision, aws.blocking, f"recording-{next(_numbers)}")
+    return Cloud(
+        aws.s3,
+        aws.sqs,
+        aws.blocking.client("s3"),
+        aws.blocking.client("sqs"),
+        names["ASSENT_RECORDINGS_BUCKET"],
+        names["ASSENT_AUDIO_BUCKET"],
+        names["ASSENT_RECORDINGS_QUEUE_URL"],
+        names["ASSENT_RECORDINGS_DLQ_URL"],
+    )
 
 
 @pytest.fixture
@@ -156,3 +141,11 @@ async def neighbours(tls: Tls) -> AsyncIterator[Neighbours]:
     """consent_svc and transcript_svc, as real servers whose answers a test chooses."""
     async with Neighbours(tls) as both:
         yield both
+
+
+@pytest.fixture
+def world(
+    recordings: Recordings, cloud: Cloud, neighbours: Neighbours, clock: Clock, signing_key: Ed25519PrivateKey
+) -> World:
+    """The service on each store."""
+    return World(recordings, cloud, neighbours, clock, signing_key)

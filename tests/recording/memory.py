@@ -77,7 +77,7 @@ class MemoryRecordings:
             gone_at = recording.erased_at if state is CopyState.GONE else None
             self._copies[copy.copy_id] = replace(copy, state=state, gone_at=copy.gone_at or gone_at)
         self.published += events
-        return replace(written, removal_began=recording.removal_began)
+        return written
 
     async def announce(self, *events: Message) -> None:
         self.published += events

@@ -33,6 +33,8 @@ from recording_svc.transcripts import Transcripts
 
 RECORDED_AT = datetime(2026, 11, 22, 11, 20, tzinfo=UTC)
 KEEP, DELETE, WAIT = consent_pb2.DECISION_KEEP, consent_pb2.DECISION_DELETE, consent_pb2.DECISION_WAIT
+SOMEBODY_REFUSED = consent_pb2.VERDICT_REASON_SOMEBODY_REFUSED
+NOBODY_REFUSED = consent_pb2.VERDICT_REASON_NOBODY_REFUSED
 COMPLETED, FAILED = transcript_pb2.TRANSCRIPT_STATUS_COMPLETED, transcript_pb2.TRANSCRIPT_STATUS_FAILED
 PROCESSING = transcript_pb2.TRANSCRIPT_STATUS_PROCESSING
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -50,6 +52,7 @@ class Answers(MeetingServiceServicer, ConsentServiceServicer):
         self.retention_days: int | None = None
         self.asked: list[str] = []
         self.durations: list[int | None] = []
+        self.was_asked = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -73,6 +76,7 @@ class Answers(MeetingServiceServicer, ConsentServiceServicer):
         self, request: consent_service_pb2.GetVerdictRequest, context: Context
     ) -> consent_service_pb2.GetVerdictResponse:
         self.asked += request.meeting_ids
+        self.was_asked.set()
         verdict = self.verdict or self._decide(list(request.meeting_ids))
         await self.gate.wait()
         if self.error:
@@ -84,7 +88,7 @@ class Answers(MeetingServiceServicer, ConsentServiceServicer):
         refusals = [one for one in rests_on if one.revision]
         return consent_pb2.Verdict(
             decision=DELETE if refusals else KEEP,
-            reason="VERDICT_REASON_SOMEBODY_REFUSED" if refusals else "VERDICT_REASON_NOBODY_REFUSED",
+            reason=SOMEBODY_REFUSED if refusals else NOBODY_REFUSED,
             refusals=refusals,
             rests_on=rests_on,
         )
@@ -94,8 +98,8 @@ class Written(TranscriptServiceServicer):
     """Transcripts by recording; `default` is the status of those that nobody set."""
 
     def __init__(self) -> None:
-        self.status: dict[str, transcript_pb2.TranscriptStatus] = {}
-        self.default: transcript_pb2.TranscriptStatus | None = COMPLETED
+        self.status: dict[str, transcript_pb2.TranscriptStatus.ValueType] = {}
+        self.default: transcript_pb2.TranscriptStatus.ValueType | None = COMPLETED
         self.finished_at: datetime | None = None
         self.error: ServiceError | None = None
 

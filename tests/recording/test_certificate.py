@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from recording_svc.certificate import TYPE, CertificateError, Proof, Signer, key_id, verify
 from recording_svc.domain import Copy, CopyKind, CopyState, Grounds, Match, Recording, Revision, Transcription
 from recording_svc.remnants import Place, Remnant, RemnantKind, Sight
-from tests.recording.conftest import NOON
+from tests.recording.surroundings import NOON
 
 
 def proof(*remnants: Remnant) -> Proof:

@@ -25,7 +25,7 @@ from recording_svc.domain import (
     move,
 )
 from recording_svc.remnants import Place, Remnant, RemnantKind, sight
-from tests.recording.conftest import NOON
+from tests.recording.surroundings import NOON
 
 TIMES = Times()
 MATCH = Match(("meeting-1",), "owner-1", NOON - timedelta(hours=1))

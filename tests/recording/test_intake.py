@@ -9,7 +9,7 @@ from recording_svc.buckets import AudioBuckets
 from recording_svc.intake import Intake, Queues
 from recording_svc.store import Page, Recordings
 from recording_svc.store.postgres import PostgresRecordings
-from tests.recording.conftest import Clock, Cloud
+from tests.recording.surroundings import Clock, Cloud
 
 KEY = "folder/a room-2026-11-22T11:20:00Z.mp4"
 

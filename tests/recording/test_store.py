@@ -26,7 +26,8 @@ from recording_svc.domain import (
 from recording_svc.remnants import Remnant, RemnantKind
 from recording_svc.store import Page, PlaceTakenError, RecordingGoneError, Recordings
 from recording_svc.store.postgres import PostgresRecordings
-from tests.recording.conftest import NOON, published
+from tests.recording.conftest import published
+from tests.recording.surroundings import NOON
 
 GROUNDS = Grounds("SOMEBODY_REFUSED", NOON, (Revision("m", 3),), (Revision("m", 4),), NOON + timedelta(hours=1))
 

@@ -1,0 +1,267 @@
+"""RecordingService over mutual TLS, as its callers see it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from assent.recording.v1 import recording_pb2 as pb
+from assent.recording.v1 import recording_service_pb2 as rpc
+from assent.recording.v1.recording_service_pb2_grpc import (
+    RecordingServiceAsyncStub,
+    RecordingServiceStub,
+    add_RecordingServiceServicer_to_server,
+)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from chassis.channel import Tls, connect
+from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, ServiceError, Unavailable
+from chassis.server import Server
+from recording_svc.certificate import verify
+from recording_svc.domain import CopyKind, State
+from recording_svc.servicer import RecordingServicer
+from tests.recording.faults import denied, unreachable
+from tests.recording.neighbours import PROCESSING
+from tests.recording.world import KEY, World
+
+
+@pytest.fixture
+async def service(world: World, tls: Tls) -> AsyncIterator["RecordingServiceAsyncStub"]:
+    server = Server("127.0.0.1:0", tls=tls)
+    servicer = RecordingServicer(
+        world.recordings, world.neighbours.consent, world.settlement, world.cloud.audio, world.clock, world.woken.set
+    )
+    descriptor = rpc.DESCRIPTOR.services_by_name["RecordingService"]
+    server.add(add_RecordingServiceServicer_to_server, servicer, descriptor)
+    await server.start()
+    async with connect(f"127.0.0.1:{server.port}", tls) as channel:
+        yield RecordingServiceStub(channel)
+    await server.stop()
+
+
+def mp3(world: World, recording_id: str, key: str = "x.mp3") -> rpc.RegisterCopyRequest:
+    return rpc.RegisterCopyRequest(recording_id=recording_id, kind=pb.COPY_KIND_MP3, bucket=world.cloud.audio, key=key)
+
+
+def scratch(recording_id: str) -> rpc.RegisterCopyRequest:
+    return rpc.RegisterCopyRequest(
+        recording_id=recording_id, kind=pb.COPY_KIND_SCRATCH, bucket="instance-0", key="audio.wav"
+    )
+
+
+async def refused(call: object) -> str:
+    with pytest.raises(ServiceError) as raised:
+        await call  # type: ignore[misc]  # a call is awaitable
+    return raised.value.reason
+
+
+async def test_a_recording_is_told_with_its_copies(world: World, service: "RecordingServiceAsyncStub") -> None:
+    recording = await world.arrive()
+    await service.RegisterCopy(mp3(world, recording.recording_id))
+    await world.settle(recording)
+    told = (await service.GetRecording(rpc.GetRecordingRequest(recording_id=recording.recording_id))).recording
+    assert (told.object_key, told.version_id, told.size_bytes) == (KEY, recording.version_id, 5)
+    assert (told.state, told.reason) == (pb.RECORDING_STATE_KEPT, "NOBODY_REFUSED")
+    assert (list(told.meeting_ids), told.owner_id) == (["meeting-1"], "owner-1")
+    assert told.transcript_id == f"transcript-of-{recording.recording_id}"
+    assert [copy.kind for copy in told.copies] == [pb.COPY_KIND_ORIGINAL, pb.COPY_KIND_MP3]
+    assert not told.HasField("erased_at")
+
+
+async def test_lists_by_meeting_and_owner_page_by_page(world: World, service: "RecordingServiceAsyncStub") -> None:
+    made = []
+    for number in range(3):
+        world.clock.advance(seconds=1)
+        made.append(await world.arrive(f"room-{number}-2026-11-22T11:20:00Z.mp4"))
+        await world.settle(made[-1])
+    request = rpc.ListRecordingsRequest(meeting_id="meeting-1", owner_id="owner-1", page_size=2)
+    first = await service.ListRecordings(request)
+    request.page_token = first.next_page_token
+    second = await service.ListRecordings(request)
+    listed = [one.recording_id for one in (*first.recordings, *second.recordings)]
+    assert listed == [one.recording_id for one in reversed(made)]
+    assert second.next_page_token == ""
+    request.owner_id = "somebody else"
+    assert not (await service.ListRecordings(rpc.ListRecordingsRequest(owner_id="somebody else"))).recordings
+
+
+async def test_d2_audio_is_authorized_on_the_verdict_of_this_moment(
+    world: World, service: "RecordingServiceAsyncStub"
+) -> None:
+    recording = await world.arrive()
+    await world.settle(recording)
+    request = rpc.AuthorizeAudioRequest(recording_id=recording.recording_id)
+    await service.AuthorizeAudio(request)
+    # Nothing told us of this refusal: the stored state still says kept.
+    world.neighbours.refuse()
+    assert (await world.now(recording)).state is State.KEPT
+    assert await refused(service.AuthorizeAudio(request)) == "CONSENT_UNDECIDED"
+    # Being asked is reason enough to settle.
+    assert world.woken.is_set()
+    await world.sweep.settle_due()
+    assert await refused(service.AuthorizeAudio(request)) == "AUDIO_DELETED"
+
+
+async def test_r6_consent_away_hands_nothing_out(world: World, service: "RecordingServiceAsyncStub") -> None:
+    recording = await world.arrive()
+    await world.settle(recording)
+    world.neighbours.fall_silent()
+    request = rpc.AuthorizeAudioRequest(recording_id=recording.recording_id)
+    assert await refused(service.AuthorizeAudio(request)) == "CONSENT_UNDECIDED"
+    world.neighbours.return_()
+    await service.AuthorizeAudio(request)
+
+
+async def test_d2_an_unmatched_recording_is_withheld(world: World, service: "RecordingServiceAsyncStub") -> None:
+    world.answers.default_meetings = []
+    recording = await world.arrive()
+    await world.settle(recording)
+    request = rpc.AuthorizeAudioRequest(recording_id=recording.recording_id)
+    assert await refused(service.AuthorizeAudio(request)) == "CONSENT_UNDECIDED"
+
+
+async def test_d3_no_audio_is_registered_after_a_refusal(world: World, service: "RecordingServiceAsyncStub") -> None:
+    world.written.default = PROCESSING
+    recording = await world.arrive()
+    world.neighbours.refuse()
+    assert await refused(service.RegisterCopy(mp3(world, recording.recording_id))) == "AUDIO_REFUSED"
+    # The transcript is still made, and it is made from scratch.
+    assert (await service.RegisterCopy(scratch(recording.recording_id))).copy.state == pb.COPY_STATE_PRESENT
+    assert [copy.kind for copy in await world.recordings.copies(recording.recording_id)] == [
+        CopyKind.ORIGINAL,
+        CopyKind.SCRATCH,
+    ]
+
+
+async def test_d3_nothing_at_all_is_registered_after_an_erasure(
+    world: World, service: "RecordingServiceAsyncStub"
+) -> None:
+    recording = await world.arrive()
+    world.neighbours.refuse()
+    await world.settle(recording)
+    world.neighbours.grant()
+    assert await refused(service.RegisterCopy(mp3(world, recording.recording_id))) == "AUDIO_DELETED"
+    assert await refused(service.RegisterCopy(scratch(recording.recording_id))) == "AUDIO_DELETED"
+
+
+async def test_places_are_checked(world: World, service: "RecordingServiceAsyncStub") -> None:
+    one, other = await world.arrive(), await world.arrive("b room-2026-11-22T11:20:00Z.mp4")
+    elsewhere = mp3(world, one.recording_id)
+    elsewhere.bucket = world.cloud.recordings
+    original = mp3(world, one.recording_id)
+    original.kind = pb.COPY_KIND_ORIGINAL
+    for wrong in (elsewhere, original, mp3(world, one.recording_id, "")):
+        with pytest.raises(InvalidArgument):
+            await service.RegisterCopy(wrong)
+    first = await service.RegisterCopy(mp3(world, one.recording_id))
+    assert (await service.RegisterCopy(mp3(world, one.recording_id))).copy == first.copy
+    with pytest.raises(AlreadyExists):
+        await service.RegisterCopy(mp3(world, other.recording_id))
+
+
+async def test_releasing_scratch_lets_the_erasure_finish(world: World, service: "RecordingServiceAsyncStub") -> None:
+    recording = await world.arrive()
+    await service.RegisterCopy(scratch(recording.recording_id))
+    world.neighbours.refuse()
+    assert (await world.settle(recording)).reason == "SCRATCH_HELD"
+    await service.ReleaseScratch(rpc.ReleaseScratchRequest(instance="instance-0"))
+    assert world.woken.is_set()
+    await world.sweep.settle_due()
+    assert (await world.now(recording)).state is State.ERASED
+
+
+async def test_d6_the_certificate_is_there_once_it_is_erased(
+    world: World, service: "RecordingServiceAsyncStub", signing_key: Ed25519PrivateKey
+) -> None:
+    recording = await world.arrive()
+    await world.settle(recording)
+    request = rpc.GetCertificateRequest(recording_id=recording.recording_id)
+    assert await refused(service.GetCertificate(request)) == "NOT_ERASED"
+    world.neighbours.refuse()
+    await world.settle(recording)
+    certificate = (await service.GetCertificate(request)).certificate
+    assert verify(certificate, signing_key.public_key())["recording_id"] == recording.recording_id
+
+
+async def test_r5_the_owner_erases_and_the_reason_is_recorded(
+    world: World, service: "RecordingServiceAsyncStub"
+) -> None:
+    recording = await world.arrive()
+    await world.write_mp3(recording)
+    await world.settle(recording)
+    request = rpc.EraseRecordingRequest(recording_id=recording.recording_id)
+    reply = await service.EraseRecording(request)
+    assert (reply.recording.state, reply.recording.reason) == (pb.RECORDING_STATE_ERASED, "OWNER_DELETED")
+    assert world.lying() == []
+    assert world.statement(await world.now(recording))["grounds"]["reason"] == "OWNER_DELETED"
+    assert (await service.EraseRecording(request)).recording == reply.recording
+
+
+async def test_an_owners_erasure_that_is_blocked_or_pending_says_so_and_goes_on(
+    world: World, service: "RecordingServiceAsyncStub"
+) -> None:
+    recording = await world.arrive()
+    request = rpc.EraseRecordingRequest(recording_id=recording.recording_id)
+
+    def away(**_: object) -> None:
+        raise unreachable()
+
+    def refuse(**_: object) -> None:
+        raise denied("DeleteObjects")
+
+    world.s3.before["list_object_versions"] = away
+    with pytest.raises(Unavailable) as pending:
+        await service.EraseRecording(request)
+    assert pending.value.reason == "ERASURE_PENDING"
+    world.s3.before = {"delete_objects": refuse}
+    with pytest.raises(FailedPrecondition) as blocked:
+        await service.EraseRecording(request)
+    assert blocked.value.reason == "ERASURE_BLOCKED"
+    world.s3.before = {}
+    world.clock.advance(minutes=5)
+    await world.sweep.settle_due()
+    assert (await world.now(recording)).state is State.ERASED
+
+
+async def test_an_owner_who_comes_while_it_is_settled_is_not_forgotten(
+    world: World, service: "RecordingServiceAsyncStub"
+) -> None:
+    recording = await world.arrive()
+    world.answers.gate.clear()
+    settling = asyncio.create_task(world.settle(recording))
+    await world.answers.was_asked.wait()
+    request = rpc.EraseRecordingRequest(recording_id=recording.recording_id)
+    assert await refused(service.EraseRecording(request)) == "ERASURE_PENDING"
+    world.answers.gate.set()
+    # What it had read was older than the request: it reads again.
+    assert (await settling).state is State.ERASED
+    assert world.lying() == []
+
+
+async def test_what_nobody_knows_is_not_found(world: World, service: "RecordingServiceAsyncStub") -> None:
+    calls = [
+        service.GetRecording(rpc.GetRecordingRequest(recording_id="nobody")),
+        service.RegisterCopy(scratch("nobody")),
+        service.AuthorizeAudio(rpc.AuthorizeAudioRequest(recording_id="nobody")),
+        service.GetCertificate(rpc.GetCertificateRequest(recording_id="nobody")),
+        service.EraseRecording(rpc.EraseRecordingRequest(recording_id="nobody")),
+    ]
+    for call in calls:
+        with pytest.raises(NotFound):
+            await call
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        rpc.ListRecordingsRequest(),
+        rpc.ListRecordingsRequest(meeting_id="m", page_size=-1),
+        rpc.ListRecordingsRequest(meeting_id="m", page_size=201),
+        rpc.ListRecordingsRequest(meeting_id="m", page_token="nonsense"),
+        rpc.ListRecordingsRequest(meeting_id="m", page_token="WzEsMl0="),
+    ],
+)
+async def test_requests_that_cannot_succeed_are_refused(
+    service: "RecordingServiceAsyncStub", request_: rpc.ListRecordingsRequest
+) -> None:
+    with pytest.raises(InvalidArgument):
+        await service.ListRecordings(request_)
