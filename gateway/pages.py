@@ -12,6 +12,8 @@ from starlette.staticfiles import StaticFiles
 
 WEB = Path(__file__).parent / "web"
 
+# The one <style> that web/vendor/v3-embed.js puts into the page; another version of that file may have another.
+_EMBED_STYLE = "'sha256-wWkhDcvkWlEEFofM+oCKyKaIPQKTy4KP7Elu/UcEYFs='"
 _ROOM_NAME = re.compile(r"[a-z0-9-]{1,64}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # Asked again each time, answered 304: a page never runs beside last week's script.
@@ -26,7 +28,7 @@ def content_security_policy(gateway_url: str, whereby_room_origin: str) -> str:
         [
             "default-src 'none'",
             "script-src 'self'",
-            "style-src 'self'",
+            f"style-src 'self' {_EMBED_STYLE}",
             f"connect-src 'self' ws://{host} wss://{host}",
             "img-src 'self' data:",
             "media-src 'self' blob:",

@@ -14,7 +14,7 @@ byId("enter").addEventListener("submit", (event) => {
 });
 
 await loadWithToken(byId("notice"), texts, {
-  token: signedInToken(),
+  tokens: [signedInToken()],
   invitation: { title: texts.say("home.owner_title"), explanation: texts.say("home.owner_explained") },
   notFound: { title: texts.say("page.token_title"), explanation: texts.say("page.token_refused") },
   load: show,
@@ -73,6 +73,6 @@ async function createRoom(api) {
 
 function whyNot(error) {
   if (error.reason === "ROOM_EXISTS") return texts.say("home.exists");
-  if (error.reason === "ROOM_NAME_INVALID") return texts.say("home.invalid");
+  if (error.status === 400 || error.status === 422) return texts.say("home.invalid");
   return texts.say("page.failed", { detail: error.message });
 }

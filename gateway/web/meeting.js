@@ -12,7 +12,7 @@ const texts = await startPage();
 const cards = new Map();
 
 await loadWithToken(byId("notice"), texts, {
-  token: pageToken() ?? participantTokenOfMeeting(id),
+  tokens: [pageToken(), participantTokenOfMeeting(id)],
   notFound: { title: texts.say("meeting.not_found_title"), explanation: texts.say("meeting.not_found") },
   load: show,
 });

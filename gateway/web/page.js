@@ -41,28 +41,41 @@ export function showProblem(container, title, explanation, action = null) {
 }
 
 /**
- * Calls `load(api, token)` with the page's token. Asks for a token where there is none (with `invitation`'s title and
- * explanation, if given) or it is not accepted, shows `notFound` ({title, explanation}) where there is no such thing,
- * and tries again where the service cannot be reached.
+ * Calls `load(api, token)` with the first of the tokens that this is open to; null ones are passed over. Asks for a
+ * token where there is none (with `invitation`'s title and explanation, if given) or none is accepted, shows `notFound`
+ * ({title, explanation}) where there is no such thing, and tries again where the service cannot be reached.
  */
-export async function loadWithToken(container, texts, { token, invitation, notFound, load }) {
-  if (!token) {
+export async function loadWithToken(container, texts, { tokens, invitation, notFound, load }) {
+  const known = tokens.filter(Boolean);
+  if (known.length === 0) {
     askForToken(container, texts, invitation ?? { explanation: texts.say("page.token_explained") });
     return;
   }
   for (let attempt = 0; ; attempt++) {
+    const error = await firstThatOpens(known, load);
+    if (!error) return;
+    if (!error.isTemporary) {
+      explain(container, texts, error, notFound);
+      return;
+    }
+    showProblem(container, texts.say("page.unavailable_title"), texts.say("page.unreachable"));
+    await new Promise((resolve) => setTimeout(resolve, backOffMs(attempt, error.retryAfterSeconds)));
+  }
+}
+
+/** Null once one token opens it, else what was said to the first token, the likeliest, or why no more were tried. */
+async function firstThatOpens(tokens, load) {
+  let refusal = null;
+  for (const token of tokens) {
     try {
       await load(new Api({ token }), token);
-      return;
+      return null;
     } catch (error) {
-      if (!error.isTemporary) {
-        explain(container, texts, error, notFound);
-        return;
-      }
-      showProblem(container, texts.say("page.unavailable_title"), texts.say("page.unreachable"));
-      await new Promise((resolve) => setTimeout(resolve, backOffMs(attempt, error.retryAfterSeconds)));
+      if (![401, 403, 404].includes(error.status)) return error;
+      refusal ??= error;
     }
   }
+  return refusal;
 }
 
 function explain(container, texts, error, notFound) {

@@ -78,7 +78,7 @@ class RecordingConsent extends HTMLElement {
 
   async #showWhatIsStored() {
     try {
-      this.#answered = (await this.#api.get(this.#path)).consent_given ?? null;
+      this.#answered = (await this.#api.get(this.#path)).answer?.consent_given ?? null;
     } catch (error) {
       // Not knowing an earlier answer is no reason not to ask.
       console.warn("the stored answer could not be read, so the question is asked:", error.message);

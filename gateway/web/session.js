@@ -1,6 +1,7 @@
 /** Who this browser is: an owner or participant token for the pages, and one participant token for each meeting. */
 
 const TOKEN = "assent.token";
+const PARTICIPANT = "assent.participant.";
 const PARTICIPANT_AUDIENCE = "assent-participant";
 
 /** Takes `#token=…` out of the address bar, so that it is neither bookmarked nor shared by accident. */
@@ -31,7 +32,7 @@ export function signedInToken() {
 }
 
 export function keepParticipant(roomName, meetingId, token) {
-  localStorage.setItem(`assent.participant.${meetingId}`, token);
+  localStorage.setItem(PARTICIPANT + meetingId, token);
   localStorage.setItem(`assent.meeting.${roomName}`, meetingId);
 }
 
@@ -42,7 +43,13 @@ export function participantTokenOfRoom(roomName) {
 }
 
 export function participantTokenOfMeeting(meetingId) {
-  return localStorage.getItem(`assent.participant.${meetingId}`);
+  return localStorage.getItem(PARTICIPANT + meetingId);
+}
+
+/** Of every meeting that this browser was in. */
+export function participantTokens() {
+  const keys = Object.keys(localStorage).filter((key) => key.startsWith(PARTICIPANT));
+  return keys.map((key) => localStorage.getItem(key));
 }
 
 // Read, not verified: it only decides which of our own tokens to show to the gateway, which verifies it.

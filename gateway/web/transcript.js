@@ -3,7 +3,7 @@
 import { element } from "./elements.js";
 import { LiveEvents } from "./live.js";
 import { idFromAddress, loadWithToken, saveFile, startPage } from "./page.js";
-import { pageToken } from "./session.js";
+import { participantTokens, pageToken } from "./session.js";
 import { clock } from "./texts.js";
 import { TranscriptAudio } from "./transcript-audio.js";
 
@@ -18,7 +18,7 @@ let segments = new Map();
 let audio;
 
 await loadWithToken(byId("notice"), texts, {
-  token: pageToken(),
+  tokens: [pageToken(), ...participantTokens()],
   notFound: { title: texts.say("transcript.not_found_title"), explanation: texts.say("transcript.not_found") },
   load: show,
 });
@@ -39,7 +39,7 @@ function handlersOf(api) {
   return {
     STATUS: ({ status }) => changeStatus(api, status),
     PROGRESS: showProgress,
-    TRANSCRIPT: ({ segment }) => FINAL.has(statusOf()) || addSegment(segment),
+    TRANSCRIPT: (segment) => FINAL.has(statusOf()) || addSegment(segment),
     DURATION: ({ duration_ms: duration }) => {
       transcript.duration_ms = duration;
       showFacts();

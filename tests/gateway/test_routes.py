@@ -260,7 +260,7 @@ async def test_pages_are_served_with_a_strict_policy(stack: Stack, path: str, fi
     assert policy == {
         "default-src": "'none'",
         "script-src": "'self'",
-        "style-src": "'self'",
+        "style-src": "'self' 'sha256-wWkhDcvkWlEEFofM+oCKyKaIPQKTy4KP7Elu/UcEYFs='",
         "connect-src": f"'self' ws://{host} wss://{host}",
         "img-src": "'self' data:",
         "media-src": "'self' blob:",

@@ -1,4 +1,4 @@
-"""A gateway in memory: the design's HTTP API as far as the pages use it, and the real files under its strict policy."""
+"""A gateway in memory: the design's HTTP API as far as the pages use it, and the real pages."""
 
 import asyncio
 import itertools
@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
-from starlette.applications import Starlette
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from tests.web.pages import page_routes
+from tests.web.pages import with_pages
 
 SECRET = "a-secret-of-the-fake-that-is-long-enough"
 OWNER = "owner-demo"
@@ -78,7 +78,7 @@ class FakeGateway:
         self.sockets: dict[str, set[WebSocket]] = defaultdict(set)
         self._revisions = itertools.count(1)
 
-    def application(self) -> Starlette:
+    def application(self) -> FastAPI:
         """Serves everything; one for each instance."""
         api = [
             Route("/v1/rooms", self.list_rooms),
@@ -96,7 +96,9 @@ class FakeGateway:
             WebSocketRoute("/v1/meetings/{id}/events", self.follow),
             WebSocketRoute("/v1/transcripts/{id}/events", self.follow),
         ]
-        return Starlette(routes=[*api, *page_routes(self.whereby_origin)], exception_handlers={Problem: _problem})
+        app = with_pages(api, self.whereby_origin)
+        app.add_exception_handler(Problem, _problem)
+        return app
 
     async def emit(self, subject: str, event: str, **data: Any) -> None:
         """Tell everybody who follows this meeting or transcript, and keep it for those who come later."""
@@ -271,7 +273,8 @@ class FakeGateway:
 
     def _consent(self, meeting: FakeMeeting, participant: str) -> dict[str, Any]:
         answer = meeting.answers.get(participant)
-        return {"consent_given": answer.consent_given if answer else None, "counts": meeting.counts()}
+        shown = {"consent_given": answer.consent_given, "revision": answer.revision} if answer else None
+        return {"meeting_id": meeting.id, "answer": shown, "counts": meeting.counts()}
 
 
 def participant_token(meeting_id: str, participant: str) -> str:

@@ -46,7 +46,7 @@ async def test_a_transcript_is_seen_in_the_making(page: Page, site: Site, fake: 
     bar = page.get_by_role("progressbar", name="Transcribing")
     assert await bar.evaluate("bar => bar.value") == 40
     await expect(page.get_by_text("40 % · about 1:15 left")).to_be_visible()
-    await fake.emit(ID, "TRANSCRIPT", segment=segments()[0])
+    await fake.emit(ID, "TRANSCRIPT", **segments()[0])
     await expect(page.get_by_text(WORDS[0][2])).to_be_visible()
 
     fake.audio[ID] = mp3()
@@ -62,13 +62,13 @@ async def test_what_happened_before_and_during_a_broken_line_is_shown_once(
 ) -> None:
     fake.transcripts[ID] = transcript(ID, "PROCESSING")
     first, second, third = segments()
-    await fake.emit(ID, "TRANSCRIPT", segment=first)
+    await fake.emit(ID, "TRANSCRIPT", **first)
     await open_transcript(page, site)
     await followed(fake)
-    await fake.emit(ID, "TRANSCRIPT", segment=second)
+    await fake.emit(ID, "TRANSCRIPT", **second)
     await expect(page.locator("#segments li")).to_have_count(2)
     await fake.drop_connections(ID)
-    fake.events[ID].append({"event": "TRANSCRIPT", "data": {"segment": third}})
+    fake.events[ID].append({"event": "TRANSCRIPT", "data": third})
     await expect(page.locator("#segments li")).to_have_count(3)
     assert await page.locator("#segments li p").all_inner_texts() == [text for _, _, text in WORDS]
 
@@ -179,6 +179,15 @@ async def test_a_link_with_a_token_works_in_the_page_that_is_open(page: Page, si
     await page.goto(f"{site.url}/transcripts/{ID}#token={site.owner_token}")
     await expect(page.get_by_text(WORDS[0][2])).to_be_visible()
     assert page.url == f"{site.url}/transcripts/{ID}"
+
+
+async def test_who_was_in_the_meeting_needs_no_other_token(page: Page, site: Site, fake: FakeGateway) -> None:
+    await page.goto(site.room_url)
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    (meeting,) = fake.meetings.values()
+    fake.transcripts[ID] = transcript(ID, "COMPLETED", audio_deleted=True, meeting_id=meeting.id)
+    await page.goto(f"{site.url}/transcripts/{ID}")
+    await expect(page.get_by_text(WORDS[0][2])).to_be_visible()
 
 
 async def test_an_unknown_transcript_is_explained(page: Page, site: Site) -> None:
