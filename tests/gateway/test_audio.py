@@ -125,16 +125,14 @@ async def test_audio_is_streamed_as_it_is_read_and_no_further(stack: Stack, mp3:
         chunks = reply.aiter_raw()
         first = await anext(chunks)
         assert AUDIO.startswith(first[:1000])
-    await eventually(lambda: _is_still(stack))
+    seen: list[int] = []
+
+    async def is_still() -> bool:
+        seen.append(stack.backend.streamed)
+        return len(seen) > 5 and seen[-1] == seen[-5]
+
+    await eventually(is_still)
     assert stack.backend.streamed - before < 20_000_000
-
-
-_seen: list[int] = []
-
-
-async def _is_still(stack: Stack) -> bool:
-    _seen.append(stack.backend.streamed)
-    return len(_seen) > 5 and _seen[-1] == _seen[-5]
 
 
 async def test_participants_of_the_meeting_hear_it_and_others_do_not(stack: Stack, mp3: str) -> None:
