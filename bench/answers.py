@@ -7,6 +7,7 @@ history must hold as many lines as were acknowledged.
 import asyncio
 import json
 import random
+import re
 import shutil
 import statistics
 import subprocess
@@ -163,5 +164,7 @@ def _pgbench(database: str, clients: int) -> float:
         jobs = str(min(clients, 2))
         command = [pgbench, "-n", "-M", "prepared", "-c", str(clients), "-j", jobs, "-T", str(int(SECONDS))]
         ran = subprocess.run([*command, "-f", script.name, database], capture_output=True, text=True, check=True)
-    line = next(line for line in ran.stdout.splitlines() if line.startswith("tps = "))
-    return float(line.split()[2])
+    found = re.search(r"^tps = ([0-9.]+)", ran.stdout, re.MULTILINE)
+    if found is None:
+        raise RuntimeError(f"pgbench told no rate: {ran.stdout}{ran.stderr}")
+    return float(found[1])

@@ -12,7 +12,7 @@ from gateway.access import recording_for
 from gateway.auth import Owner
 from gateway.parts import Gateway
 from gateway.problems import may_fail
-from gateway.shapes import Id, Page, PageSize, PageToken, moment, name_of
+from gateway.shapes import Id, Page, PageSize, PageToken, moment, word_of
 
 router = APIRouter(tags=["recordings"])
 
@@ -25,7 +25,7 @@ class Copy(BaseModel):
     kind: str = Field(description="ORIGINAL, MULTIPART, MP3 or SCRATCH.")
     bucket: str
     key: str
-    state: str = Field(description="PRESENT, GONE or BLOCKED.")
+    state: str = Field(description="present, gone or blocked.")
 
 
 class Recording(BaseModel):
@@ -41,7 +41,7 @@ class Recording(BaseModel):
     recorded_at: datetime | None
     discovered_at: datetime | None
     state: str = Field(
-        description="DISCOVERED, UNMATCHED, TRANSCRIBING, UNDECIDED, KEPT, ERASING, ERASED, BLOCKED or FAILED."
+        description="discovered, unmatched, transcribing, undecided, kept, erasing, erased, blocked or failed."
     )
     reason: str = Field(description="Why it is in that state.")
     transcript_id: str | None
@@ -92,7 +92,7 @@ async def get_certificate(recording_id: Id, owner: Owner, gateway: Gateway) -> C
 
 def state_of(recording: recording_pb2.Recording) -> str:
     """A recording's state as JSON shows it."""
-    return name_of(recording_pb2.RecordingState, "RECORDING_STATE_", recording.state)
+    return word_of(recording_pb2.RecordingState, "RECORDING_STATE_", recording.state)
 
 
 def _recording(recording: recording_pb2.Recording) -> Recording:
@@ -116,8 +116,8 @@ def _recording(recording: recording_pb2.Recording) -> Recording:
 
 def _copy(copy: recording_pb2.AudioCopy) -> Copy:
     return Copy(
-        kind=name_of(recording_pb2.CopyKind, "COPY_KIND_", copy.kind),
+        kind=word_of(recording_pb2.CopyKind, "COPY_KIND_", copy.kind),
         bucket=copy.bucket,
         key=copy.key,
-        state=name_of(recording_pb2.CopyState, "COPY_STATE_", copy.state),
+        state=word_of(recording_pb2.CopyState, "COPY_STATE_", copy.state),
     )

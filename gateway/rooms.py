@@ -14,7 +14,7 @@ from chassis.errors import InvalidArgument
 from gateway.auth import Owner
 from gateway.parts import Gateway
 from gateway.problems import may_fail
-from gateway.shapes import Body, Page, PageSize, PageToken, RoomName, moment, name_of, without_defaults
+from gateway.shapes import Body, Page, PageSize, PageToken, RoomName, moment, name_of, without_defaults, word_of
 
 router = APIRouter(tags=["rooms"])
 
@@ -98,7 +98,7 @@ class Rooms(Page):
 
 def recording_type_of(settings: meeting_pb2.RoomSettings) -> str:
     """Whereby's word for where a recording goes."""
-    return name_of(meeting_pb2.RecordingType, "RECORDING_TYPE_", settings.recording_type).lower()
+    return word_of(meeting_pb2.RecordingType, "RECORDING_TYPE_", settings.recording_type)
 
 
 def recording_trigger_of(settings: meeting_pb2.RoomSettings) -> str:
@@ -115,7 +115,7 @@ def _room(room: meeting_pb2.Room) -> Room:
         recording_type=recording_type_of(settings),
         recording_trigger=recording_trigger_of(settings),
         is_locked=settings.is_locked,
-        mode=name_of(meeting_pb2.RoomMode, "ROOM_MODE_", settings.mode).lower(),
+        mode=word_of(meeting_pb2.RoomMode, "ROOM_MODE_", settings.mode),
         consent_policy=name_of(meeting_pb2.ConsentPolicy, "CONSENT_POLICY_", settings.consent_policy),
         consent_deadline_seconds=settings.consent_deadline.seconds if has_deadline else 24 * 3600,
         retention_days=settings.retention_days if settings.HasField("retention_days") else None,

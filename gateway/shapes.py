@@ -49,6 +49,11 @@ def name_of(enum: EnumNames, prefix: str, value: int) -> str:
     return enum.Name(value).removeprefix(prefix)
 
 
+def word_of(enum: EnumNames, prefix: str, value: int) -> str:
+    """`RECORDING_STATE_KEPT` becomes `kept`: how states, statuses and kinds are written."""
+    return name_of(enum, prefix, value).lower()
+
+
 def moment(message: Message, field: str) -> datetime | None:
     """A timestamp field in UTC; None where it is absent."""
     if not message.HasField(field):

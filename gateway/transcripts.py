@@ -15,7 +15,7 @@ from gateway.auth import Known, Owner
 from gateway.parts import Gateway
 from gateway.problems import may_fail
 from gateway.recordings import MeetingFilter
-from gateway.shapes import Body, Id, Line, Page, PageSize, PageToken, moment, name_of, without_defaults
+from gateway.shapes import Body, Id, Line, Page, PageSize, PageToken, moment, without_defaults, word_of
 from gateway.tokens import SignedIn
 
 router = APIRouter(tags=["transcripts"])
@@ -55,7 +55,7 @@ class TranscriptSummary(BaseModel):
     recording_id: str
     meeting_id: str | None = Field(description="Null while the recording is unmatched.")
     meeting_ids: list[str]
-    status: str = Field(description="QUEUED, PROCESSING, COMPLETED, FAILED or NO_AUDIO.")
+    status: str = Field(description="queued, processing, completed, failed or no_audio.")
     duration_ms: int
     language: str
     title: str
@@ -160,7 +160,7 @@ async def get_text(
 
 def status_name(status: int) -> str:
     """A transcript's status as JSON shows it."""
-    return name_of(transcript_pb2.TranscriptStatus, "TRANSCRIPT_STATUS_", status)
+    return word_of(transcript_pb2.TranscriptStatus, "TRANSCRIPT_STATUS_", status)
 
 
 def segment_shape(segment: transcript_pb2.Segment) -> Segment:

@@ -48,7 +48,7 @@ class Proofs:
         """
         path = f"/v1/recordings/{recording_id}"
         recording = until(
-            lambda: self.owner.get(path), lambda one: one["state"] == "ERASED", SETTLED_WITHIN, "the recording ERASED"
+            lambda: self.owner.get(path), lambda one: one["state"] == "erased", SETTLED_WITHIN, "the recording erased"
         )
         left = self.listed("afterwards")
         expect(not left, "nothing of this recording in any bucket", ", ".join(f"{one.kind} {one.key}" for one in left))

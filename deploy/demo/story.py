@@ -18,7 +18,7 @@ BEGUN_WITHIN = 30.0  # seconds from there to a transcript
 GONE_WITHIN = 10.0  # seconds from a late denial
 MOST_WRONG = 0.15  # word error rate
 LINES_SHOWN = 3
-FINAL = ("COMPLETED", "FAILED", "NO_AUDIO")
+FINAL = ("completed", "failed", "no_audio")
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Story:
     def kept(self, call: Call, heard: Heard) -> None:
         """The audio is there, and plays for whoever took part."""
         path = f"/v1/recordings/{heard.recording_id}"
-        until(lambda: self.owner.get(path), lambda one: one["state"] == "KEPT", HEARD_WITHIN, "the recording KEPT")
+        until(lambda: self.owner.get(path), lambda one: one["state"] == "kept", HEARD_WITHIN, "the recording kept")
         left = self.proofs.listed("afterwards")
         expect(heard.arrived in left, "the original to stay", left)
         self.proofs.plays(call.ana.assent, heard.transcript)
@@ -211,6 +211,6 @@ class Story:
                     break
             transcript = self.owner.get(path)
             came = f"{transcript['status']} {transcript['failure'] or ''}"
-            expect(transcript["status"] == "COMPLETED", "a transcript COMPLETED", came)
+            expect(transcript["status"] == "completed", "a transcript completed", came)
             bar.show(100, 0)
         return transcript

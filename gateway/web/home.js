@@ -43,7 +43,7 @@ function roomCard(room) {
 
 function transcriptCard(transcript) {
   const title = transcript.title || texts.say("transcript.untitled", { day: texts.day(transcript.created_at) });
-  const status = transcript.status.toLowerCase();
+  const status = transcript.status;
   const facts = [
     texts.say(`transcript.status_${status}`),
     transcript.duration_ms && clock(transcript.duration_ms),

@@ -66,11 +66,11 @@ function showRecording(api, recording) {
   else byId("recordings").prepend(card);
   cards.set(recording.id, card);
   byId("no-recordings").textContent = "";
-  if (recording.state.toLowerCase() === "erased") card.append(certificateButton(api, texts, recording.id));
+  if (recording.state === "erased") card.append(certificateButton(api, texts, recording.id));
 }
 
 function cardOf(recording) {
-  const state = recording.state.toLowerCase();
+  const state = recording.state;
   const when = recording.recorded_at
     ? texts.say("meeting.recorded_at", { day: texts.day(recording.recorded_at) })
     : texts.say("meeting.arrived_at");

@@ -68,13 +68,14 @@ export class TranscriptAudio {
   #play(mp3) {
     if (this.#isErased) return;
     // A media element sends no Authorization header, so the bytes are fetched and played from memory.
-    this.#player = element("audio", { controls: true, src: URL.createObjectURL(mp3) });
-    this.#player.setAttribute("aria-label", this.#texts.say("transcript.audio"));
-    this.#player.addEventListener("timeupdate", () => {
-      this.#waveform.showPlayed(this.#player.currentTime / (this.#player.duration || Infinity));
-      this.#onTime(this.#player.currentTime * 1000);
+    const player = element("audio", { controls: true, src: URL.createObjectURL(mp3) });
+    player.setAttribute("aria-label", this.#texts.say("transcript.audio"));
+    player.addEventListener("timeupdate", () => {
+      this.#waveform.showPlayed(player.currentTime / (player.duration || Infinity));
+      this.#onTime(player.currentTime * 1000);
     });
-    this.#parts.player.replaceChildren(this.#player);
+    this.#player = player;
+    this.#parts.player.replaceChildren(player);
     this.#parts.player.hidden = false;
     this.#say("audio_kept");
   }

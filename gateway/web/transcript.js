@@ -47,17 +47,18 @@ function handlersOf(api) {
     AUDIO_DELETED: () => {
       transcript.audio_deleted = true;
       audio.showErased();
+      markPlayable();
     },
   };
 }
 
 function statusOf() {
-  return transcript.status.toLowerCase();
+  return transcript.status;
 }
 
 /** Replayed events repeat what is already shown; only a step to an end fetches the transcript as it was stored. */
 async function changeStatus(api, status) {
-  if (FINAL.has(statusOf()) || status.toLowerCase() === statusOf()) return;
+  if (FINAL.has(statusOf()) || status === statusOf()) return;
   transcript.status = status;
   if (!FINAL.has(statusOf())) {
     showStatus();

@@ -117,8 +117,8 @@ async def test_a_recording_shows_its_copies_and_its_proof(stack: Stack) -> None:
     stack.backend.recordings["r1"] = recording
     owner = stack.owner("recorder")
     shown = (await stack.http.get("/v1/recordings/r1", headers=owner)).json()
-    assert (shown["state"], shown["reason"], shown["meeting_id"]) == ("ERASED", "SOMEBODY_REFUSED", "4711")
-    assert shown["copies"] == [{"kind": "MP3", "bucket": "b", "key": "k", "state": "GONE"}]
+    assert (shown["state"], shown["reason"], shown["meeting_id"]) == ("erased", "SOMEBODY_REFUSED", "4711")
+    assert shown["copies"] == [{"kind": "mp3", "bucket": "b", "key": "k", "state": "gone"}]
     assert (shown["erased_at"], shown["recorded_at"]) == ("2026-11-22T10:00:00.500000Z", None)
     listed = await stack.http.get("/v1/recordings", params={"meeting_id": "4711"}, headers=owner)
     assert listed.json() == {"recordings": [shown], "next_page_token": ""}
@@ -144,7 +144,7 @@ async def test_a_transcript_is_read_changed_rendered_and_removed(stack: Stack) -
     owner = stack.owner("writer")
     shown = (await stack.http.get("/v1/transcripts/t1", headers=owner)).json()
     assert (shown["status"], shown["segments"][0]["words"][0]["text"], shown["meeting_id"]) == (
-        "COMPLETED",
+        "completed",
         "hi",
         "4711",
     )

@@ -74,7 +74,7 @@ async def test_every_kind_of_event_has_its_shape(stack: Stack, transcript: str) 
     async with watching(stack, f"/v1/transcripts/{transcript}/events", stack.issuer.token("owner-demo")) as live:
         assert live.subprotocol == "assent.v1"
         assert [await heard(live) for _ in range(6)] == [
-            ("STATUS", {"status": "PROCESSING"}),
+            ("STATUS", {"status": "processing"}),
             ("PROGRESS", {"percent": 12.5, "seconds_left": 30.0}),
             (
                 "TRANSCRIPT",
@@ -128,7 +128,7 @@ async def test_missing_progress_is_no_gap_that_holds_anything_up(stack: Stack, t
         await publish(stack, append(stack, transcript, progress=transcript_pb2.Progress(percent=50)))
         assert (await heard(live))[1]["percent"] == 50
         await publish(stack, append(stack, transcript, status=transcript_pb2.TRANSCRIPT_STATUS_COMPLETED))
-        assert await heard(live) == ("STATUS", {"status": "COMPLETED"})
+        assert await heard(live) == ("STATUS", {"status": "completed"})
 
 
 async def test_a_meeting_shows_counts_and_recordings_as_they_change(stack: Stack) -> None:
@@ -156,7 +156,7 @@ async def test_a_meeting_shows_counts_and_recordings_as_they_change(stack: Stack
             {
                 "id": "r-watched",
                 "meeting_id": meeting,
-                "state": "TRANSCRIBING",
+                "state": "transcribing",
                 "reason": "",
                 "transcript_id": "t9",
                 "recorded_at": "2026-11-22T10:00:00Z",
@@ -165,7 +165,7 @@ async def test_a_meeting_shows_counts_and_recordings_as_they_change(stack: Stack
         )
         recording.state = recording_pb2.RECORDING_STATE_ERASED
         await stack.bus.publish(changed)
-        assert (await heard(live))[1]["recording"]["state"] == "ERASED"
+        assert (await heard(live))[1]["recording"]["state"] == "erased"
 
 
 async def test_whoever_comes_later_sees_the_meeting_as_it_is_now(stack: Stack) -> None:
@@ -185,7 +185,7 @@ async def test_a_token_in_the_header_does_too(stack: Stack, transcript: str) -> 
     append(stack, transcript, status=transcript_pb2.TRANSCRIPT_STATUS_QUEUED)
     address = f"{stack.url.replace('http', 'ws', 1)}/v1/transcripts/{transcript}/events"
     async with connect(address, additional_headers=stack.owner(), proxy=None) as live:
-        assert await heard(live) == ("STATUS", {"status": "QUEUED"})
+        assert await heard(live) == ("STATUS", {"status": "queued"})
 
 
 async def test_whoever_may_not_listen_is_told_so_in_the_way_they_can_read(stack: Stack, transcript: str) -> None:

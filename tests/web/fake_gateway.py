@@ -180,7 +180,7 @@ class FakeGateway:
     async def get_certificate(self, request: Request) -> Response:
         self._require_owner(request)
         recording = self.recordings[request.path_params["id"]]
-        if recording["state"] != "ERASED":
+        if recording["state"] != "erased":
             raise Problem(409, "NOT_ERASED", "the audio is not yet verified gone")
         return JSONResponse({"certificate": f"header.{recording['id']}.signature"})
 

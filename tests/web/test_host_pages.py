@@ -68,7 +68,7 @@ async def test_a_recordings_way_is_followed_to_its_certificate(
     await expect(page.get_by_text("No recording has arrived yet.")).to_be_visible()
     await eventually(lambda: connected(fake))
     steps = ("Arrived", "Being transcribed", "Not decided", "Audio kept", "Being erased", "Audio erased")
-    states = ("DISCOVERED", "TRANSCRIBING", "UNDECIDED", "KEPT", "ERASING", "ERASED")
+    states = ("discovered", "transcribing", "undecided", "kept", "erasing", "erased")
     for state, words in zip(states, steps, strict=True):
         fake.recordings["recording-1"] = recording(state)
         await fake.emit(ID, "RECORDING", recording=recording(state))
@@ -82,7 +82,7 @@ async def test_a_recordings_way_is_followed_to_its_certificate(
 async def test_a_participant_sees_the_counts_and_no_recordings(
     page: Page, site: Site, fake: FakeGateway, meeting: FakeMeeting
 ) -> None:
-    fake.recordings["recording-1"] = recording("KEPT")
+    fake.recordings["recording-1"] = recording("kept")
     await page.goto(f"{site.url}/meetings/{ID}#token={participant_token(ID, 'ana')}")
     await expect(page.get_by_text("Recordings are shown to the room's owner.")).to_be_visible()
     assert await shown_counts(page) == ["3", "0", "0", "3"]
@@ -105,7 +105,7 @@ async def test_the_first_page_leads_into_a_room(page: Page, site: Site) -> None:
 async def test_an_owner_sees_rooms_and_transcripts_and_creates_a_room(
     page: Page, site: Site, fake: FakeGateway
 ) -> None:
-    fake.transcripts["transcript-1"] = transcript("transcript-1", "COMPLETED", title="Kitchen", audio_deleted=True)
+    fake.transcripts["transcript-1"] = transcript("transcript-1", "completed", title="Kitchen", audio_deleted=True)
     await page.goto(site.url)
     await page.get_by_label("Access token").fill(site.owner_token)
     await page.get_by_role("button", name="Continue").click()

@@ -34,11 +34,11 @@ async def followed(fake: FakeGateway) -> None:
 
 
 async def test_a_transcript_is_seen_in_the_making(page: Page, site: Site, fake: FakeGateway) -> None:
-    fake.transcripts[ID] = transcript(ID, "QUEUED")
+    fake.transcripts[ID] = transcript(ID, "queued")
     await open_transcript(page, site)
     await expect(page.get_by_text("Waiting to be transcribed")).to_be_visible()
     await followed(fake)
-    await fake.emit(ID, "STATUS", status="PROCESSING")
+    await fake.emit(ID, "STATUS", status="processing")
     await expect(page.get_by_text("Being transcribed")).to_be_visible()
     await fake.emit(ID, "DURATION", duration_ms=15300)
     await expect(page.get_by_text("Duration 0:15")).to_be_visible()
@@ -50,8 +50,8 @@ async def test_a_transcript_is_seen_in_the_making(page: Page, site: Site, fake: 
     await expect(page.get_by_text(WORDS[0][2])).to_be_visible()
 
     fake.audio[ID] = mp3()
-    fake.transcripts[ID] = transcript(ID, "COMPLETED")
-    await fake.emit(ID, "STATUS", status="COMPLETED")
+    fake.transcripts[ID] = transcript(ID, "completed")
+    await fake.emit(ID, "STATUS", status="completed")
     await expect(page.locator("#segments li")).to_have_count(3)
     await expect(page.get_by_text("Complete", exact=True)).to_be_visible()
     await expect(bar).to_be_hidden()
@@ -60,7 +60,7 @@ async def test_a_transcript_is_seen_in_the_making(page: Page, site: Site, fake: 
 async def test_what_happened_before_and_during_a_broken_line_is_shown_once(
     page: Page, site: Site, fake: FakeGateway
 ) -> None:
-    fake.transcripts[ID] = transcript(ID, "PROCESSING")
+    fake.transcripts[ID] = transcript(ID, "processing")
     first, second, third = segments()
     await fake.emit(ID, "TRANSCRIPT", **first)
     await open_transcript(page, site)
@@ -74,7 +74,7 @@ async def test_what_happened_before_and_during_a_broken_line_is_shown_once(
 
 
 async def test_audio_that_was_kept_plays(page: Page, site: Site, fake: FakeGateway) -> None:
-    fake.transcripts[ID] = transcript(ID, "COMPLETED")
+    fake.transcripts[ID] = transcript(ID, "completed")
     fake.audio[ID] = mp3()
     await open_transcript(page, site)
     await expect(page.get_by_text("Nobody refused, so the audio was kept.")).to_be_visible()
@@ -88,22 +88,25 @@ async def test_audio_that_was_kept_plays(page: Page, site: Site, fake: FakeGatew
 
 
 async def test_audio_erased_while_it_plays_is_let_go(page: Page, site: Site, fake: FakeGateway) -> None:
-    fake.transcripts[ID] = transcript(ID, "COMPLETED")
+    fake.transcripts[ID] = transcript(ID, "completed")
     fake.audio[ID] = mp3()
     await open_transcript(page, site)
     await expect(page.locator("audio")).to_be_visible()
     source = await page.locator("audio").get_attribute("src")
     assert await page.evaluate(PLAYABLE, source) is True
+    await page.get_by_role("button", name="Play from 0:04").click()
+    await expect(page.locator("#segments li[aria-current]")).to_be_visible()
     await followed(fake)
     await fake.emit(ID, "AUDIO_DELETED")
     await expect(page.get_by_text("The audio was erased.")).to_be_visible()
+    await expect(page.get_by_role("button", name="Play from 0:04")).to_be_disabled()
     assert await page.locator("audio").count() == 0
     assert await page.evaluate(PLAYABLE, source) is False
 
 
 async def test_erased_audio_is_said_and_proven(page: Page, site: Site, fake: FakeGateway) -> None:
-    fake.transcripts[ID] = transcript(ID, "COMPLETED", audio_deleted=True)
-    fake.recordings["recording-1"] = {"id": "recording-1", "meeting_id": "meeting-1", "state": "ERASED"}
+    fake.transcripts[ID] = transcript(ID, "completed", audio_deleted=True)
+    fake.recordings["recording-1"] = {"id": "recording-1", "meeting_id": "meeting-1", "state": "erased"}
     await open_transcript(page, site)
     await expect(page.get_by_text("The audio was erased.")).to_be_visible()
     async with page.expect_download() as downloading:
@@ -115,14 +118,14 @@ async def test_erased_audio_is_said_and_proven(page: Page, site: Site, fake: Fak
 
 
 async def test_a_refusal_between_two_looks_is_said(page: Page, site: Site, fake: FakeGateway) -> None:
-    fake.transcripts[ID] = transcript(ID, "COMPLETED")
+    fake.transcripts[ID] = transcript(ID, "completed")
     fake.withheld[ID] = (410, "AUDIO_DELETED")
     await open_transcript(page, site)
     await expect(page.get_by_text("The audio was erased.")).to_be_visible()
 
 
 async def test_undecided_audio_is_withheld_and_looked_for_again(page: Page, site: Site, fake: FakeGateway) -> None:
-    fake.transcripts[ID] = transcript(ID, "COMPLETED")
+    fake.transcripts[ID] = transcript(ID, "completed")
     fake.audio[ID] = mp3()
     fake.withheld[ID] = (409, "CONSENT_UNDECIDED")
     await open_transcript(page, site)
@@ -134,7 +137,7 @@ async def test_undecided_audio_is_withheld_and_looked_for_again(page: Page, site
 
 
 async def test_a_failed_transcript_says_so(page: Page, site: Site, fake: FakeGateway) -> None:
-    fake.transcripts[ID] = transcript(ID, "FAILED")
+    fake.transcripts[ID] = transcript(ID, "failed")
     fake.withheld[ID] = (404, "AUDIO_NOT_FOUND")
     await open_transcript(page, site)
     await expect(page.get_by_text("The recording could not be transcribed.")).to_be_visible()
@@ -142,7 +145,7 @@ async def test_a_failed_transcript_says_so(page: Page, site: Site, fake: FakeGat
 
 
 async def test_the_text_can_be_saved(page: Page, site: Site, fake: FakeGateway) -> None:
-    fake.transcripts[ID] = transcript(ID, "COMPLETED", audio_deleted=True)
+    fake.transcripts[ID] = transcript(ID, "completed", audio_deleted=True)
     await open_transcript(page, site)
     async with page.expect_download() as downloading:
         await page.get_by_role("button", name="TXT").click()
@@ -153,14 +156,14 @@ async def test_the_text_can_be_saved(page: Page, site: Site, fake: FakeGateway) 
 async def test_markup_in_titles_and_words_is_text(page: Page, site: Site, fake: FakeGateway) -> None:
     markup = "<img src=x onerror=alert(1)>"
     spoken = [{"start_ms": 0, "end_ms": 900, "text": markup, "words": []}]
-    fake.transcripts[ID] = transcript(ID, "COMPLETED", title=markup, segments=spoken, audio_deleted=True)
+    fake.transcripts[ID] = transcript(ID, "completed", title=markup, segments=spoken, audio_deleted=True)
     await open_transcript(page, site)
     await expect(page.get_by_role("heading", name=markup)).to_be_visible()
     await expect(page.locator("#segments li p")).to_have_text(markup)
 
 
 async def test_without_a_token_it_asks_for_one(page: Page, site: Site, fake: FakeGateway) -> None:
-    fake.transcripts[ID] = transcript(ID, "COMPLETED", audio_deleted=True)
+    fake.transcripts[ID] = transcript(ID, "completed", audio_deleted=True)
     await page.goto(f"{site.url}/transcripts/{ID}")
     await page.get_by_label("Access token").fill("not.a.token")
     await page.get_by_role("button", name="Continue").click()
@@ -173,7 +176,7 @@ async def test_without_a_token_it_asks_for_one(page: Page, site: Site, fake: Fak
 
 
 async def test_a_link_with_a_token_works_in_the_page_that_is_open(page: Page, site: Site, fake: FakeGateway) -> None:
-    fake.transcripts[ID] = transcript(ID, "COMPLETED", audio_deleted=True)
+    fake.transcripts[ID] = transcript(ID, "completed", audio_deleted=True)
     await page.goto(f"{site.url}/transcripts/{ID}")
     await expect(page.get_by_label("Access token")).to_be_visible()
     await page.goto(f"{site.url}/transcripts/{ID}#token={site.owner_token}")
@@ -185,7 +188,7 @@ async def test_who_was_in_the_meeting_needs_no_other_token(page: Page, site: Sit
     await page.goto(site.room_url)
     await expect(page.get_by_role("dialog")).to_be_visible()
     (meeting,) = fake.meetings.values()
-    fake.transcripts[ID] = transcript(ID, "COMPLETED", audio_deleted=True, meeting_id=meeting.id)
+    fake.transcripts[ID] = transcript(ID, "completed", audio_deleted=True, meeting_id=meeting.id)
     await page.goto(f"{site.url}/transcripts/{ID}")
     await expect(page.get_by_text(WORDS[0][2])).to_be_visible()
 
