@@ -56,7 +56,7 @@ class Proofs:
         self.screen.proof("scratch", "empty")
         states = {f"{copy['kind']} {copy['state']}" for copy in recording["copies"]}
         expect(
-            bool(states) and all(state.endswith(" GONE") for state in states), "every known copy GONE", sorted(states)
+            bool(states) and all(state.endswith(" gone") for state in states), "every known copy gone", sorted(states)
         )
         self.screen.proof("known copies", ", ".join(sorted(states)))
         self._answers_gone(transcript["id"])

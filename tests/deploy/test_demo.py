@@ -2,7 +2,6 @@
 
 import io
 import json
-import secrets
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -40,21 +39,15 @@ class Terminal(io.StringIO):
 class World:
     """A gateway whose answers a test may bend, real buckets, a scratch folder, and a certificate's key."""
 
-    moto: Moto
-    variables: dict[str, str]
+    s3: Any
+    bucket: str
+    places: Places
+    older: frozenset[Found]
     folder: Path
     key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
     grounds: Grounds = field(default_factory=lambda: Grounds("SOMEBODY_REFUSED", NOON, (Revision("m1", 2),)))
     answers: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
     said: io.StringIO = field(default_factory=io.StringIO)
-
-    @property
-    def bucket(self) -> str:
-        return self.variables["ASSENT_RECORDINGS_BUCKET"]
-
-    @property
-    def scratch(self) -> Path:
-        return Path(self.variables["ASSENT_SCRATCH_DIR"])
 
     def certificate(self, meeting_id: str = "m1") -> str:
         recording = Recording("r1", self.bucket, KEY, "v1", 9, NOON, match=Match((meeting_id,)))
@@ -64,8 +57,8 @@ class World:
         return Signer(self.key).sign(Proof(recording, self.grounds, [removed], [copy], sights, NOON))
 
     def answer_as_erased(self) -> None:
-        copies = [{"kind": kind, "state": "GONE"} for kind in ("ORIGINAL", "SCRATCH")]
-        self.answers["/v1/recordings/r1"] = (200, {"id": "r1", "state": "ERASED", "copies": copies})
+        copies = [{"kind": kind, "state": "gone"} for kind in ("original", "scratch")]
+        self.answers["/v1/recordings/r1"] = (200, {"id": "r1", "state": "erased", "copies": copies})
         self.answers["/v1/recordings/r1/certificate"] = (200, {"certificate": self.certificate()})
         self.answers[f"{TRANSCRIPT}/audio/mp3"] = (410, {"reason": "AUDIO_DELETED"})
         self.answers[TRANSCRIPT] = (200, {"id": "t1", "audio_deleted": True, "segments": [{"text": "hello"}]})
@@ -73,19 +66,29 @@ class World:
     def prove_gone(self, url: str) -> None:
         public = self.folder / "key.pub.pem"
         public.write_bytes(self.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-        proofs = Proofs(
-            Assent(url), Places(self.variables), frozenset(), public, self.folder / "certificates", Screen(self.said)
-        )
+        certificates = self.folder / "certificates"
+        proofs = Proofs(Assent(url), self.places, self.older, public, certificates, Screen(self.said))
         proofs.gone(["ana", "ben"], Found("version", self.bucket, KEY, "v1", 9), "r1", {"id": "t1"})
 
 
+@pytest.fixture(scope="module")
+def variables(moto: Moto, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return moto.fresh_buckets("demo") | {"ASSENT_SCRATCH_DIR": str(tmp_path_factory.mktemp("scratch"))}
+
+
+@pytest.fixture(scope="module")
+def places(variables: dict[str, str]) -> Places:
+    return Places(variables)
+
+
 @pytest.fixture
-def world(moto: Moto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(
+    moto: Moto, variables: dict[str, str], places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> World:
     monkeypatch.setattr(proofs_module, "WIPED_WITHIN", 0.3)
     monkeypatch.setattr(proofs_module, "SETTLED_WITHIN", 0.3)
-    (tmp_path / "scratch").mkdir()
-    variables = moto.fresh_buckets(f"demo-{secrets.token_hex(4)}") | {"ASSENT_SCRATCH_DIR": str(tmp_path / "scratch")}
-    world = World(moto, variables, tmp_path)
+    bucket = variables["ASSENT_RECORDINGS_BUCKET"]
+    world = World(moto.cloud.client("s3"), bucket, places, frozenset(places.listed()), tmp_path)
     world.answer_as_erased()
     return world
 
@@ -121,32 +124,37 @@ def test_gone_is_said_when_nothing_is_left(world: World, gateway: str) -> None:
 
 @pytest.mark.parametrize("left", ["version", "delete marker", "unfinished upload"])
 def test_gone_is_not_said_while_a_bucket_has_something_left(world: World, gateway: str, left: str) -> None:
-    s3 = world.moto.cloud.client("s3")
     if left == "unfinished upload":
-        s3.create_multipart_upload(Bucket=world.bucket, Key=KEY)
+        world.s3.create_multipart_upload(Bucket=world.bucket, Key=KEY)
     else:
-        put = s3.put_object(Bucket=world.bucket, Key=KEY, Body=b"audio")
+        put = world.s3.put_object(Bucket=world.bucket, Key=KEY, Body=b"audio")
     if left == "delete marker":
-        s3.delete_object(Bucket=world.bucket, Key=KEY)
-        s3.delete_object(Bucket=world.bucket, Key=KEY, VersionId=put["VersionId"])
+        world.s3.delete_object(Bucket=world.bucket, Key=KEY)
+        world.s3.delete_object(Bucket=world.bucket, Key=KEY, VersionId=put["VersionId"])
 
     with pytest.raises(UnexpectedError, match=f"{left} {KEY}"):
         world.prove_gone(gateway)
 
 
-def test_gone_is_not_said_while_scratch_has_a_file(world: World, gateway: str) -> None:
-    (world.scratch / "r1").mkdir()
-    (world.scratch / "r1" / "audio.wav").write_bytes(b"audio")
+def test_gone_is_not_said_while_scratch_has_a_file(world: World, gateway: str, variables: dict[str, str]) -> None:
+    file = Path(variables["ASSENT_SCRATCH_DIR"]) / "r1" / "audio.wav"
+    file.parent.mkdir()
+    file.write_bytes(b"audio")
 
     with pytest.raises(UnexpectedError, match=r"empty scratch(.|\n)*audio\.wav"):
         world.prove_gone(gateway)
+    file.unlink()
 
 
 @pytest.mark.parametrize(
     ("path", "answer", "complaint"),
     [
-        ("/v1/recordings/r1", (200, {"state": "ERASING"}), "ERASED within"),
-        ("/v1/recordings/r1", (200, {"state": "ERASED", "copies": [{"kind": "MP3", "state": "PRESENT"}]}), "MP3"),
+        ("/v1/recordings/r1", (200, {"state": "erasing"}), "erased within"),
+        (
+            "/v1/recordings/r1",
+            (200, {"state": "erased", "copies": [{"kind": "mp3", "state": "present"}]}),
+            "mp3 present",
+        ),
         (f"{TRANSCRIPT}/audio/mp3", (200, {}), "410 AUDIO_DELETED"),
         (f"{TRANSCRIPT}/audio/mp3", (410, {"reason": "SOMETHING_ELSE"}), "SOMETHING_ELSE"),
         (TRANSCRIPT, (200, {"audio_deleted": False, "segments": [1]}), "audio_deleted"),
