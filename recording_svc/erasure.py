@@ -7,6 +7,7 @@ from datetime import datetime
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chassis.errors import Unavailable
 from recording_svc.buckets import REFUSED, AudioBuckets, Refusal
 from recording_svc.remnants import Place, Remnant, Sight, sight
 
@@ -48,10 +49,12 @@ class Erasure:
         self._now = now
 
     async def look(self, places: Sequence[Place]) -> tuple[Sight, ...]:
-        """List every place. Raises botocore's errors where S3 does not answer."""
-        return tuple(
-            [sight(place, await self._audio.list_key(place.bucket, place.key), self._now()) for place in places]
-        )
+        """List every place. Raises Unavailable (S3_UNREACHABLE) where that is not possible."""
+        try:
+            return await self._look(places)
+        except (ClientError, BotoCoreError, OSError) as error:
+            log.warning("s3_unreachable", error=f"{type(error).__name__}: {error}")
+            raise Unavailable("the buckets cannot be listed: try again", reason="S3_UNREACHABLE") from error
 
     async def erase(self, places: Sequence[Place], note: Callable[[Sequence[Remnant]], Awaitable[None]]) -> Outcome:
         """Delete, list again, and repeat until the listing is empty or S3 refuses.
@@ -61,7 +64,7 @@ class Erasure:
         refusals: list[Refusal] = []
         try:
             for _ in range(_ROUNDS):
-                sights = await self.look(places)
+                sights = await self._look(places)
                 left = [one for seen in sights for one in seen.remnants]
                 if not left:
                     return Gone(sights)
@@ -78,6 +81,10 @@ class Erasure:
         if refusals and all(refusal.is_final for refusal in refusals):
             return _blocked(refusals)
         return Pending("DELETION_INCOMPLETE")
+
+    async def _look(self, places: Sequence[Place]) -> tuple[Sight, ...]:
+        seen = [sight(place, await self._audio.list_key(place.bucket, place.key), self._now()) for place in places]
+        return tuple(seen)
 
 
 def _say(refusals: Sequence[Refusal]) -> None:

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import pytest
 import structlog
 from assent.recording.v1.recording_events_pb2 import RecordingDiscovered
 
+from chassis.errors import Unavailable
 from recording_svc.domain import CopyKind, State
 from tests.recording.conftest import published
+from tests.recording.faults import unreachable
 from tests.recording.neighbours import PROCESSING
 from tests.recording.world import KEY, World
 
@@ -56,6 +59,24 @@ async def test_d3_an_mp3_written_after_the_erasure_is_found_and_erased(world: Wo
     again = await world.now(recording)
     assert (again.state, world.lying()) == (State.ERASED, [])
     assert [one["key"] for one in world.statement(again)["removed"]].count(mp3) == 2
+
+
+async def test_d3_what_cannot_be_listed_stays_due(world: World) -> None:
+    recording, mp3 = await erased(world)
+    world.cloud.put(mp3, b"from a worker that was paused", world.cloud.audio)
+    await world.reconciliation.reconcile()
+
+    def away(**_: Any) -> None:
+        raise unreachable()
+
+    world.s3.before["list_object_versions"] = away
+    with pytest.raises(Unavailable):
+        await world.settle(recording)
+    await world.sweep.settle_due()
+    world.s3.before.clear()
+    world.clock.advance(seconds=30)
+    await world.sweep.settle_due()
+    assert world.lying() == []
 
 
 async def test_d3_the_key_put_again_is_a_recording_that_is_erased_too(world: World) -> None:
