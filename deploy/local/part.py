@@ -33,7 +33,7 @@ class Part:
     advice: ClassVar[str] = "read the whole log, then run `make up` again"
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     preferred_port: ClassVar[int | None] = None
-    patience: ClassVar[float] = 60.0  # seconds until it must be ready
+    patience: ClassVar[float] = 120.0  # seconds until it must be ready
 
     def __init__(self, run_dir: RunDir | Path | str) -> None:
         self.run_dir = RunDir(run_dir)
