@@ -1,17 +1,21 @@
 """What the tests of transcript_svc share."""
 
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from assent.recording.v1 import recording_service_pb2
 from assent.recording.v1.recording_service_pb2_grpc import (
     RecordingServiceStub,
     add_RecordingServiceServicer_to_server,
+)
+from assent.transcript.v1 import transcript_service_pb2
+from assent.transcript.v1.transcript_service_pb2_grpc import (
+    TranscriptServiceStub,
+    add_TranscriptServiceServicer_to_server,
 )
 from google.protobuf import symbol_database
 from google.protobuf.message import Message
@@ -23,58 +27,19 @@ from chassis.database import Database, migrate
 from chassis.server import Server
 from chassis.settings import AwsSettings
 from deploy.local import Moto, Postgres
+from tests.transcript.caller import Service
+from tests.transcript.media_files import tone, write_audio
 from tests.transcript.memory_transcripts import MemoryTranscripts
 from tests.transcript.recording_service import FakeRecordings
+from tests.transcript.surroundings import Cloud, RecordingSvc, Store
+from tests.transcript.workshop import Workshop
 from transcript_svc.buckets import Buckets, open_buckets
+from transcript_svc.listening import Listening
+from transcript_svc.servicer import TranscriptServicer
 from transcript_svc.store import PostgresTranscripts, Transcripts
-
-if TYPE_CHECKING:
-    from assent.recording.v1.recording_service_pb2_grpc import RecordingServiceAsyncStub
 
 ROLE = "assent_transcript"
 _NUMBERS = itertools.count()
-
-
-@dataclass
-class Store:
-    """A store, and the news that it has committed for other services."""
-
-    transcripts: Transcripts
-    news: Callable[[], Awaitable[list[Message]]]
-
-    async def news_of(self, kind: type[Message]) -> list[Message]:
-        """The committed news of one kind, in order."""
-        return [message for message in await self.news() if isinstance(message, kind)]
-
-
-@dataclass
-class Cloud:
-    """Two versioned buckets of the test's own."""
-
-    s3: Any
-    recordings: str
-    audio: str
-    env: dict[str, str]
-
-    def put(self, key: str, content: bytes) -> str:
-        """Lay a recording into its bucket, as Whereby does; its version."""
-        version: str = self.s3.put_object(Bucket=self.recordings, Key=key, Body=content)["VersionId"]
-        return version
-
-    def audio_versions(self) -> list[tuple[str, str]]:
-        """Key and version of everything in the audio bucket."""
-        listed = self.s3.list_object_versions(Bucket=self.audio).get("Versions", [])
-        return [(version["Key"], version["VersionId"]) for version in listed]
-
-
-@dataclass
-class RecordingSvc:
-    """A recording_svc that listens, and the stub to call it with."""
-
-    fake: FakeRecordings
-    stub: "RecordingServiceAsyncStub"
-    address: str
-    server: Server
 
 
 @pytest.fixture(scope="session")
@@ -175,6 +140,46 @@ async def recording_svc(tls: Tls) -> AsyncIterator[RecordingSvc]:
         address = f"localhost:{server.port}"
         channel = await stack.enter_async_context(connect(address, tls))
         yield RecordingSvc(fake, RecordingServiceStub(channel), address, server)
+
+
+@pytest.fixture
+async def shop(
+    memory_store: Store, recording_svc: RecordingSvc, cloud: Cloud, buckets: Buckets, tmp_path: Path
+) -> AsyncIterator[Workshop]:
+    async with AsyncExitStack() as stack:
+        shop = Workshop(memory_store, recording_svc, cloud, buckets, tmp_path, stack)
+        shop.parrot.may_speak.set()
+        shop.parrot.may_end.set()
+        yield shop
+
+
+@pytest.fixture
+def spoken(tmp_path: Path) -> Path:
+    """Two seconds of sound."""
+    return write_audio(tmp_path / "spoken.mp4", tone(2))
+
+
+@pytest.fixture
+async def service(
+    memory_store: Store, recording_svc: RecordingSvc, cloud: Cloud, buckets: Buckets, tls: Tls, tmp_path: Path
+) -> AsyncIterator[Service]:
+    server = Server("127.0.0.1:0", tls=tls)
+    async with connect(f"localhost:{server.port}", tls) as channel:
+        service = Service(
+            TranscriptServiceStub(channel), memory_store.transcripts, recording_svc, buckets, cloud, tmp_path
+        )
+
+        def clock() -> float:
+            return service.moments.pop(0) if len(service.moments) > 1 else service.moments[0]
+
+        servicer = TranscriptServicer(
+            memory_store.transcripts, recording_svc.stub, Listening(recording_svc.stub, buckets, clock)
+        )
+        descriptor = transcript_service_pb2.DESCRIPTOR.services_by_name["TranscriptService"]
+        server.add(add_TranscriptServiceServicer_to_server, servicer, descriptor)
+        await server.start()
+        yield service
+        await server.stop()
 
 
 def _message(subject: str, payload: bytes) -> Message:

@@ -13,7 +13,7 @@ from assent.recording.v1 import recording_pb2 as pb
 from chassis.bus import Bus, Delivery
 from deploy.local import Nats
 from tests.eventually import eventually
-from tests.transcript.conftest import RecordingSvc, Store
+from tests.transcript.surroundings import RecordingSvc, Store
 from transcript_svc.domain import Audio, Occupied, Outcome, Recording, Status, Transcript
 from transcript_svc.events import Events
 from transcript_svc.transcription import Transcription

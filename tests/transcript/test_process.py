@@ -19,7 +19,8 @@ from chassis.database import Database
 from deploy.local import Nats, Postgres
 from deploy.local.sample import MEETING
 from tests.eventually import eventually
-from tests.transcript.conftest import ROLE, Cloud, RecordingSvc
+from tests.transcript.conftest import ROLE
+from tests.transcript.surroundings import Cloud, RecordingSvc
 from transcript_svc.domain import Status
 from transcript_svc.store import PostgresTranscripts
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from deploy.local.sample import MEETING, WORDS
+from tests.transcript.words import plain_words, word_error_rate
 from transcript_svc import media
 from transcript_svc.domain import Segment
 from transcript_svc.recognition import Heard, PocketSphinx, recogniser
@@ -41,21 +42,6 @@ async def heard(meeting: Path) -> list[Heard]:
 
 def segments_in(heard: Sequence[Heard]) -> list[Segment]:
     return [segment for piece in heard for segment in piece.segments]
-
-
-def word_error_rate(said: Sequence[str], heard: Sequence[str]) -> float:
-    """Insertions, deletions and substitutions (Levenshtein, by words) for each word said."""
-    row = list(range(len(heard) + 1))
-    for number, word in enumerate(said, start=1):
-        diagonal, row[0] = row[0], number
-        for column, other in enumerate(heard, start=1):
-            changed = min(row[column] + 1, row[column - 1] + 1, diagonal + (word != other))
-            diagonal, row[column] = row[column], changed
-    return row[-1] / len(said)
-
-
-def plain_words(text: str) -> list[str]:
-    return "".join(letter if letter.isalpha() or letter == "'" else " " for letter in text.lower()).split()
 
 
 def test_fewer_than_fifteen_words_in_a_hundred_are_misheard(heard: list[Heard]) -> None:

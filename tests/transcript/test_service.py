@@ -1,97 +1,19 @@
 """TranscriptService as its callers see it, over gRPC."""
 
-import asyncio
-import itertools
 import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from assent.recording.v1 import recording_pb2
 from assent.transcript.v1 import transcript_pb2 as pb
 from assent.transcript.v1 import transcript_service_pb2 as rpc
-from assent.transcript.v1.transcript_service_pb2_grpc import (
-    TranscriptServiceStub,
-    add_TranscriptServiceServicer_to_server,
-)
 
-from chassis.channel import Tls, connect
-from chassis.errors import FailedPrecondition, InvalidArgument, NotFound, OutOfRange, ServiceError, Unavailable
-from chassis.server import Server
-from tests.transcript.conftest import Cloud, RecordingSvc, Store
-from transcript_svc.buckets import Buckets
-from transcript_svc.domain import Audio, Outcome, Recording, Segment, Status, Word
-from transcript_svc.listening import Listening
-from transcript_svc.servicer import TranscriptServicer
-from transcript_svc.store import Transcripts
+from chassis.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
 
 if TYPE_CHECKING:
-    from assent.transcript.v1.transcript_service_pb2_grpc import TranscriptServiceAsyncStub
-
-SEGMENTS = (Segment(0, 900, "a < b", (Word("a", 0, 300), Word("b", 500, 900))),)
-SOUND = bytes(itertools.islice(itertools.cycle(range(251)), 700_000))
-
-
-@dataclass
-class Service:
-    """The service under test, what it stands on, and a caller."""
-
-    call: "TranscriptServiceAsyncStub"
-    transcripts: Transcripts
-    recording_svc: RecordingSvc
-    buckets: Buckets
-    cloud: Cloud
-    folder: Path
-    # What the service's clock shows; a look at it moves it.
-    moments: list[float] = field(default_factory=lambda: [0.0])
-
-    async def transcribed(self, number: int = 1, *, with_audio: bool = True) -> str:
-        """A transcript that was made; its id."""
-        recording = Recording(f"r{number}", "recordings", "room.mp4", "v1", ("m1",), "ana")
-        self.recording_svc.fake.add(recording.id, recording.bucket, recording.object_key, recording.version_id)
-        job = await self.transcripts.begin(recording, "one", timedelta(minutes=1))
-        assert job is not None
-        audio = await self._upload(recording.id) if with_audio else None
-        outcome = Outcome(Status.COMPLETED, 3_000, "en", SEGMENTS, (0.0, 0.5) if audio else (), audio)
-        await self.transcripts.complete(job, outcome)
-        return job.transcript_id
-
-    async def _upload(self, recording_id: str) -> Audio:
-        mp3 = self.folder / f"{recording_id}.mp3"
-        mp3.write_bytes(SOUND)
-        return await self.buckets.upload(mp3, mp3.name)
-
-    async def sound(self, transcript_id: str, offset: int = 0, length: int = 0) -> bytes:
-        """What StreamAudio gives."""
-        request = rpc.StreamAudioRequest(transcript_id=transcript_id, offset=offset, length=length)
-        return b"".join([piece.data async for piece in self.call.StreamAudio(request)])
-
-
-@pytest.fixture
-async def service(
-    memory_store: Store, recording_svc: RecordingSvc, cloud: Cloud, buckets: Buckets, tls: Tls, tmp_path: Path
-) -> AsyncIterator[Service]:
-    server = Server("127.0.0.1:0", tls=tls)
-    async with connect(f"localhost:{server.port}", tls) as channel:
-        service = Service(
-            TranscriptServiceStub(channel), memory_store.transcripts, recording_svc, buckets, cloud, tmp_path
-        )
-
-        def clock() -> float:
-            return service.moments.pop(0) if len(service.moments) > 1 else service.moments[0]
-
-        servicer = TranscriptServicer(
-            memory_store.transcripts, recording_svc.stub, Listening(recording_svc.stub, buckets, clock)
-        )
-        server.add(
-            add_TranscriptServiceServicer_to_server, servicer, rpc.DESCRIPTOR.services_by_name["TranscriptService"]
-        )
-        await server.start()
-        yield service
-        await server.stop()
+    pass
+from tests.transcript.caller import Service
 
 
 async def test_a_transcript_is_found_by_its_id_and_by_its_recording(service: Service) -> None:
@@ -228,114 +150,6 @@ async def test_a_listener_reads_what_happened_after_what_it_saw(service: Service
     )
     assert list(rest.events) == list(whole.events)[1:]
     assert whole.events[-1].status == pb.TRANSCRIPT_STATUS_COMPLETED
-
-
-async def test_audio_comes_whole_with_its_length_and_type(service: Service) -> None:
-    transcript_id = await service.transcribed()
-    info = await service.call.GetAudioInfo(rpc.GetAudioInfoRequest(transcript_id=transcript_id))
-    assert (info.size_bytes, info.media_type) == (len(SOUND), "audio/mpeg")
-    assert info.etag
-    assert await service.sound(transcript_id) == SOUND
-
-
-@pytest.mark.parametrize(
-    ("offset", "length"), [(0, 1), (1_000, 5_000), (len(SOUND) - 1, 1), (300_000, 300_000), (5, 0), (100, 10**9)]
-)
-async def test_a_range_of_the_audio_is_exactly_that_range(service: Service, offset: int, length: int) -> None:
-    transcript_id = await service.transcribed()
-    end = offset + length if length else len(SOUND)
-    assert await service.sound(transcript_id, offset, length) == SOUND[offset:end]
-
-
-@pytest.mark.parametrize(("offset", "length"), [(len(SOUND), 0), (10**12, 1), (-1, 0), (0, -5)])
-async def test_a_range_outside_the_audio_is_refused(service: Service, offset: int, length: int) -> None:
-    transcript_id = await service.transcribed()
-    with pytest.raises(OutOfRange) as error:
-        await service.sound(transcript_id, offset, length)
-    assert error.value.reason == "RANGE_INVALID"
-
-
-async def refusals(service: Service, transcript_id: str) -> set[str]:
-    """The reasons for which each of the three ways to the sound is closed."""
-    answers = await asyncio.gather(
-        service.call.GetAudioInfo(rpc.GetAudioInfoRequest(transcript_id=transcript_id)),
-        service.call.GetWaveform(rpc.GetWaveformRequest(transcript_id=transcript_id)),
-        service.sound(transcript_id),
-        return_exceptions=True,
-    )
-    return {answer.reason if isinstance(answer, ServiceError) else "HANDED OUT" for answer in answers}
-
-
-async def test_nothing_is_handed_out_while_consent_is_undecided(service: Service) -> None:
-    transcript_id = await service.transcribed()
-    service.recording_svc.fake.undecided = True
-    assert await refusals(service, transcript_id) == {"CONSENT_UNDECIDED"}
-
-
-async def test_nothing_is_handed_out_after_erasure_even_before_we_heard_of_it(service: Service) -> None:
-    transcript_id = await service.transcribed()
-    service.recording_svc.fake.recordings["r1"].state = recording_pb2.RECORDING_STATE_ERASED
-    assert await refusals(service, transcript_id) == {"AUDIO_DELETED"}
-
-
-async def test_nothing_is_handed_out_once_we_heard_of_the_erasure_whatever_else_is_said(service: Service) -> None:
-    transcript_id = await service.transcribed()
-    await service.transcripts.drop_audio("r1")
-    assert await refusals(service, transcript_id) == {"AUDIO_DELETED"}
-
-
-async def test_nothing_is_handed_out_while_nobody_can_say_whether_it_may_be(service: Service) -> None:
-    transcript_id = await service.transcribed()
-    await service.recording_svc.server.stop()
-    assert len(await refusals(service, transcript_id) - {"UNAVAILABLE", "DEADLINE_EXCEEDED"}) == 0
-
-
-async def test_every_request_asks_anew(service: Service) -> None:
-    transcript_id = await service.transcribed()
-    assert await service.sound(transcript_id) == SOUND
-    service.recording_svc.fake.undecided = True
-    with pytest.raises(FailedPrecondition):
-        await service.sound(transcript_id)
-
-
-async def test_a_stream_that_runs_when_consent_ends_is_cut(service: Service) -> None:
-    transcript_id = await service.transcribed()
-    # The clock shows a later second at each look, so each piece is asked for.
-    service.moments = [float(second) for second in range(0, 100, 2)]
-    stream = service.call.StreamAudio(rpc.StreamAudioRequest(transcript_id=transcript_id))
-    received = b""
-    service.recording_svc.fake.authorised = 0
-
-    async def read() -> None:
-        nonlocal received
-        async for piece in stream:
-            received += piece.data
-            service.recording_svc.fake.undecided = True
-
-    with pytest.raises(FailedPrecondition) as error:
-        await asyncio.wait_for(read(), 10)
-    assert error.value.reason == "CONSENT_UNDECIDED"
-    assert len(received) < len(SOUND)
-
-
-async def test_a_transcript_without_audio_says_that_there_is_none(service: Service) -> None:
-    transcript_id = await service.transcribed(with_audio=False)
-    assert await refusals(service, transcript_id) == {"AUDIO_NOT_FOUND"}
-
-
-async def test_audio_that_vanished_from_its_bucket_is_not_found(service: Service) -> None:
-    transcript_id = await service.transcribed()
-    for key, version in service.cloud.audio_versions():
-        service.cloud.s3.delete_object(Bucket=service.cloud.audio, Key=key, VersionId=version)
-    with pytest.raises(NotFound) as error:
-        await service.sound(transcript_id)
-    assert error.value.reason == "AUDIO_NOT_FOUND"
-
-
-async def test_the_waveform_is_handed_out_where_the_audio_is(service: Service) -> None:
-    transcript_id = await service.transcribed()
-    answer = await service.call.GetWaveform(rpc.GetWaveformRequest(transcript_id=transcript_id))
-    assert list(answer.waveform.peaks) == [0.0, 0.5]
 
 
 async def test_deleting_a_transcript_erases_its_audio_first(service: Service) -> None:
