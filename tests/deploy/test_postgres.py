@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from deploy.local import PartError, Postgres, postgres_binaries
+from deploy.local.process import stop
 from deploy.local.run_dir import is_free
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
@@ -100,12 +102,16 @@ def test_a_run_directory_that_the_server_cannot_reach_gets_a_place_outside(tmp_p
 def test_a_place_outside_that_was_left_behind_is_made_anew(tmp_path: Path) -> None:
     first = Postgres(tmp_path / ".run", fsync=False)
     first.start()
-    left, outside = first.pid, first.data.resolve().parent
+    left, outside = first.process, first.data.resolve().parent
+    assert left is not None
     shutil.rmtree(tmp_path / ".run")
-    with Postgres(tmp_path / ".run", fsync=False) as second:
-        assert second.data.resolve().parent == outside
-        assert second.pid != left
-        assert not Path(f"/proc/{left}/exe").exists()  # a zombie has none
+    try:
+        with Postgres(tmp_path / ".run", fsync=False) as second:
+            assert second.data.resolve().parent == outside
+            assert second.pid != left.pid
+            assert not left.alive
+    finally:
+        stop(left, signal.SIGINT)
 
 
 @as_root
