@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.local import PartError, Stack
+from deploy.local import Moto, PartError, Stack
 from deploy.local.part import REPOSITORY, Part
 from deploy.local.variables import read_stack_env
 
@@ -94,6 +94,18 @@ def test_a_part_of_the_operators_is_used_instead(tmp_path: Path) -> None:
         assert stack.env()["ASSENT_NATS_URL"] == given["ASSENT_NATS_URL"]
         (line,) = [line for line in stack.status() if line.part == "nats"]
         assert (line.state, line.address) == ("yours", "nats://elsewhere:4222")
+
+
+def test_in_a_cloud_of_the_operators_only_what_is_not_named_is_made(tmp_path: Path, moto: Moto) -> None:
+    theirs = moto.fresh_buckets("operators")
+    queue_url = theirs.pop("ASSENT_RECORDINGS_QUEUE_URL")
+    with Stack(tmp_path, parts=("nats", "moto"), environ=CLEAN | theirs) as stack:
+        variables = stack.env()
+        assert stack.pid("moto") is None
+        assert {name: variables[name] for name in theirs} == theirs
+        assert variables["ASSENT_RECORDINGS_QUEUE_URL"] not in ("", queue_url)
+        assert variables["ASSENT_WHEREBY_RECORDING_ACCESS_KEY_ID"] == theirs["AWS_ACCESS_KEY_ID"]
+        assert read_stack_env(tmp_path / "stack.env") == variables
 
 
 def test_down_stops_what_was_started_and_nothing_else(tmp_path: Path) -> None:
