@@ -1,5 +1,6 @@
 """Makes the buckets, the queues and the notification between them, where they are missing."""
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,6 +71,8 @@ def _make_bucket(s3: Any, name: str, region: str) -> None:
 
 
 def _make_queue(sqs: Any, name: str, attributes: dict[str, str]) -> str:
+    with contextlib.suppress(sqs.exceptions.QueueDoesNotExist):
+        return str(sqs.get_queue_url(QueueName=name)["QueueUrl"])
     kept = {"MessageRetentionPeriod": str(KEPT_DAYS * 24 * 3600)}
     return str(sqs.create_queue(QueueName=name, Attributes={**kept, **attributes})["QueueUrl"])
 
