@@ -171,7 +171,8 @@ def attendance_of(event: ClientEvent | SessionEvent) -> Attendance:
     """What an event tells of the meeting as a whole."""
     if isinstance(event, ClientEvent):
         began = event.at if event.joined and event.role not in NOT_PEOPLE else None
-        return Attendance(max(event.num_clients, 0), event.at, not event.joined, last_started_at=began)
+        count = max(event.num_clients, 1 if event.joined else 0)  # who joined is there, whatever was counted
+        return Attendance(count, event.at, not event.joined, last_started_at=began)
     if event.started:
         return Attendance(last_started_at=event.at)
     return Attendance(0, event.at, counted_by_leaving=True, last_ended_at=event.at)

@@ -58,7 +58,7 @@ class ConsentServicer(ConsentServiceServicer):
         if not meeting_ids:
             raise InvalidArgument("name the recording's meetings: at least one", reason="MEETING_IDS_MISSING")
         verdict = decide(await self._answers.standings(meeting_ids), self._now())
-        log.info("verdict_given", meeting_ids=meeting_ids, decision=verdict.decision.name, reason=verdict.reason.name)
+        log.debug("verdict_given", meeting_ids=meeting_ids, decision=verdict.decision.name, reason=verdict.reason.name)
         return rpc.GetVerdictResponse(verdict=verdict_message(verdict))
 
 

@@ -116,7 +116,11 @@ class MeetingServicer(MeetingServiceServicer):
         response = rpc.MatchRecordingResponse(recorded_at=timestamp(recording.recorded_at))
         found = match(recording, await self._presence.evidence(recording.whereby_room_name, recording.filename))
         if found is None:
-            log.info("recording_unmatched", recorded_at=recording.recorded_at.isoformat())
+            log.info(
+                "recording_unmatched",
+                whereby_room=recording.whereby_room_name,
+                recorded_at=recording.recorded_at.isoformat(),
+            )
             return response
         meetings = await self._meetings.get(*found.meeting_ids)
         response.meeting_ids.extend(found.meeting_ids)

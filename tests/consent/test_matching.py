@@ -16,11 +16,12 @@ from consent_svc.domain.presence import (
     attendance_of,
     session_of,
 )
-from consent_svc.matching import TOLERANCE, Kind, Match, Recording, match, parse_object_key
+from consent_svc.matching import Kind, Match, Recording, match, parse_object_key
 from tests.consent.cases import ANA, BEN, HOUR, MINUTE, NINE, SECOND, TEN, WHEREBY_ROOM, joined, left, session
 
 GUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 HALF = timedelta(minutes=30)
+TWO_MINUTES = timedelta(seconds=120)  # as the design says
 
 
 @pytest.mark.parametrize(
@@ -131,14 +132,14 @@ CASES = [
          Match(("a",), INTERVAL)),
     Case("m2 early: it begins before they came", recording(NINE - 10 * MINUTE), [people("a", NINE, TEN)],
          Match(("a",), INTERVAL)),
-    Case("m2 120 s before anybody came", recording(NINE - MINUTE - TOLERANCE, MINUTE), [people("a", NINE, TEN)],
+    Case("m2 120 s before anybody came", recording(NINE - MINUTE - TWO_MINUTES, MINUTE), [people("a", NINE, TEN)],
          Match(("a",), INTERVAL)),
-    Case("m2 121 s before anybody came", recording(NINE - MINUTE - TOLERANCE - SECOND, MINUTE),
+    Case("m2 121 s before anybody came", recording(NINE - MINUTE - TWO_MINUTES - SECOND, MINUTE),
          [people("a", NINE, TEN)], None),
-    Case("m2 120 s after everybody left", recording(TEN + TOLERANCE), [people("a", NINE, TEN)],
+    Case("m2 120 s after everybody left", recording(TEN + TWO_MINUTES), [people("a", NINE, TEN)],
          Match(("a",), INTERVAL)),
-    Case("m2 121 s after everybody left", recording(TEN + TOLERANCE + SECOND), [people("a", NINE, TEN)], None),
-    Case("m2 duration not known, 121 s before anybody came", recording(NINE - TOLERANCE - SECOND, None),
+    Case("m2 121 s after everybody left", recording(TEN + TWO_MINUTES + SECOND), [people("a", NINE, TEN)], None),
+    Case("m2 duration not known, 121 s before anybody came", recording(NINE - TWO_MINUTES - SECOND, None),
          [people("a", NINE, TEN)], None),
     Case("m2 duration not known, begun a moment before they came", recording(NINE - SECOND, None),
          [people("a", NINE, TEN)], Match(("a",), INTERVAL)),

@@ -6,10 +6,12 @@ from datetime import datetime
 import pytest
 from assent.meeting.v1.meeting_events_pb2 import EvidenceRecorded, PresenceChanged
 
+from chassis.database import Database
 from chassis.errors import NotFound, Unavailable
 from consent_svc.domain.meetings import Meeting
 from consent_svc.domain.rooms import ConsentPolicy, Room, RoomSettings
 from consent_svc.opening import MEETING_LENGTH, Opening
+from consent_svc.store.meetings import PostgresMeetings
 from tests.consent.cases import (
     ANA,
     BEN,
@@ -94,9 +96,9 @@ async def test_two_people_at_two_replicas_at_the_same_instant_get_one_meeting(po
     assert whereby.made == 1
 
 
-async def test_a_crowd_at_one_door_leaves_connections_for_others(postgres_store: Store) -> None:
+async def test_a_crowd_at_one_door_leaves_connections_for_others(postgres_store: Store, database: Database) -> None:
     await postgres_store.rooms.add(room())
-    asked, answer = asyncio.Event(), asyncio.Event()
+    asked, answer, at_the_door = asyncio.Event(), asyncio.Event(), asyncio.Semaphore(0)
 
     class Slow(Whereby):
         async def create_meeting(self, room: Room, closes_at: datetime) -> Meeting:
@@ -104,8 +106,16 @@ async def test_a_crowd_at_one_door_leaves_connections_for_others(postgres_store:
             await answer.wait()
             return await super().create_meeting(room, closes_at)
 
-    opening = Opening(postgres_store.meetings, Slow(), Clock())
+    class Door(PostgresMeetings):
+        async def active(self, room_name: str, now: datetime) -> Meeting | None:
+            found = await super().active(room_name, now)
+            at_the_door.release()
+            return found
+
+    opening = Opening(Door(database), Slow(), Clock())
     crowd = [asyncio.create_task(opening.open("standup", "", NOBODY)) for _ in range(40)]
+    for _ in range(40):
+        await at_the_door.acquire()
     await asked.wait()
     async with asyncio.timeout(3):
         assert await postgres_store.meetings.page("standup", OWNER, None, 10) == []
@@ -177,6 +187,12 @@ async def test_c4_an_id_that_was_not_issued_in_this_meeting_is_not_kept(
     await store.presence.record(joined(NINE, who=ANA))  # anyone may claim an externalId at Whereby
     _, participant = await opening.open("standup", "", previous)
     assert participant not in (ANA, "")
+
+
+async def test_c4_a_token_of_another_meeting_gives_nobodys_place_here(opening: Opening) -> None:
+    _, ana = await opening.open("standup", "", NOBODY)
+    _, participant = await opening.open("standup", "", ("m-0", ana))
+    assert participant != ana
 
 
 async def test_a_signed_in_user_is_who_they_are(opening: Opening) -> None:

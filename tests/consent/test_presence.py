@@ -158,6 +158,12 @@ async def test_a_count_of_zero_ends_stays_whose_leaving_was_lost(store: Store) -
     assert evidence.attendance.empty_since == TEN
 
 
+async def test_who_joined_is_there_even_where_the_count_says_nobody(store: Store) -> None:
+    await record(store, joined(NINE, "c-1", ANA, 0))
+    attendance = (await seen(store)).attendance
+    assert (attendance.num_clients, attendance.empty_since) == (1, None)
+
+
 async def test_recorder_streamer_and_captioner_are_not_people(store: Store) -> None:
     await store.rooms.add(room())
     await store.meetings.open("standup", maker(), NINE)
