@@ -1,6 +1,7 @@
 """Starts a stack of its own on free ports, measures, prints a table, removes everything."""
 
 import asyncio
+import signal
 import sys
 import tempfile
 
@@ -12,6 +13,7 @@ PARTS = ("postgres", "nats", "moto", "issuer", "whereby", "consent_svc", "record
 
 def main() -> int:
     """Exit code 0 only if every answer was accepted and is in the history."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leave by the way that stops the stack
     with tempfile.TemporaryDirectory(prefix="assent-bench-") as folder:
         try:
             with Stack(folder, parts=PARTS, environ={}) as stack:

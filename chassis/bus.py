@@ -99,7 +99,8 @@ class Bus:
         try:
             try:
                 await self._nats.jetstream().publish(subject, payload, timeout=3, headers=sent)
-            except NoStreamResponseError:
+            # A missing stream answers so, or, where somebody listens to the subject, not at all.
+            except (NoStreamResponseError, nats.errors.TimeoutError):
                 await self._ensure_stream(subject)
                 await self._nats.jetstream().publish(subject, payload, timeout=3, headers=sent)
         except (nats.errors.Error, JetStreamError, TimeoutError, OSError) as error:

@@ -100,12 +100,13 @@ _BY_CODE: dict[grpc.StatusCode, type[ServiceError]] = {
 }  # fmt: skip
 
 
-def to_trailing_metadata(error: ServiceError) -> tuple[tuple[str, bytes], ...]:
+def to_trailing_metadata(error: ServiceError) -> tuple[tuple[str, str | bytes], ...]:
     """The metadata that carries an error's reason beside its gRPC status."""
     detail = any_pb2.Any()
     detail.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
     status = status_pb2.Status(code=error.code.value[0], message=error.message, details=[detail])
-    return ((_DETAILS_KEY, status.SerializeToString()),)
+    # The channel retries what never reached a service; what a service refused is its caller's to try again.
+    return ((_DETAILS_KEY, status.SerializeToString()), ("grpc-retry-pushback-ms", "-1"))
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> ServiceError:

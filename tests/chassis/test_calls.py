@@ -44,6 +44,8 @@ class Consent(ConsentServiceServicer):
         match request.meeting_id:
             case "unknown":
                 raise NotFound("no meeting unknown: list meetings", reason="MEETING_NOT_FOUND")
+            case "busy":
+                raise Unavailable("busy: try again", reason="BUSY")
             case "broken":
                 raise RuntimeError("password=hunter2")
             case "stuck":
@@ -128,6 +130,14 @@ async def test_an_absent_service_is_unavailable(tls: Tls) -> None:
         pass
     with pytest.raises(Unavailable):
         await ask(server, tls, "4711", within=3)
+
+
+async def test_what_a_service_refused_is_not_retried_behind_its_callers_back(tls: Tls) -> None:
+    consent = Consent()
+    async with serving(tls, consent) as server:
+        with pytest.raises(Unavailable) as raised:
+            await ask(server, tls, "busy")
+    assert (raised.value.reason, consent.calls) == ("BUSY", 1)
 
 
 async def test_a_stream_gives_what_came_before_its_error(tls: Tls) -> None:
