@@ -21,7 +21,7 @@ _PING_SECONDS = 20.0
 class _Uvicorn(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # It would raise SIGTERM again when it is done, and end the process before the bus is drained.
+        # Signals are for `signalled` alone: what stands behind us ends after the last request, never before it.
         yield
 
 

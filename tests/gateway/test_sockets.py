@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
+from gateway.transcript_feed import TooSlow
 from tests.eventually import eventually
 from tests.gateway.conftest import Stack, bearer
 
@@ -237,6 +238,18 @@ async def test_a_socket_ends_when_its_token_does(stack: Stack, transcript: str) 
                 await live.recv()
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4401
+
+
+async def test_a_listener_who_takes_nothing_is_not_kept_for_ever(stack: Stack, transcript: str) -> None:
+    feed = stack.app.state.parts.transcript_feed
+    append(stack, transcript, **segment(1))
+    events = feed.follow(transcript)
+    await anext(events)
+    for number in range(2, 1000):
+        event = append(stack, transcript, **segment(number))
+        await feed.on_event(transcript_events_pb2.TranscriptEventAppended(event=event))
+    with pytest.raises(TooSlow):
+        await anext(events)
 
 
 async def test_a_slow_listener_is_dropped_and_hurts_nobody(stack: Stack, transcript: str) -> None:
