@@ -73,13 +73,16 @@ async def test_r5_another_recordings_version_of_the_key_stays(cloud: Cloud, cloc
     assert cloud.lying(cloud.recordings) == []
 
 
-async def test_r5_keys_that_begin_alike_are_not_touched(cloud: Cloud, clock: Clock) -> None:
+@pytest.mark.parametrize("whole_key", [True, False])
+async def test_r5_keys_that_begin_alike_are_not_touched(cloud: Cloud, clock: Clock, whole_key: bool) -> None:
     version = cloud.put(KEY)
     others = [KEY + ".bak", KEY[:-1], KEY + "/x", "a" + KEY]
     for other in others:
         cloud.put(other)
         cloud.oracle.create_multipart_upload(Bucket=cloud.recordings, Key=other)
-    assert isinstance((await erase(cloud, clock, Place(cloud.recordings, KEY, version)))[0], Gone)
+    assert isinstance(
+        (await erase(cloud, clock, Place(cloud.recordings, KEY, None if whole_key else version)))[0], Gone
+    )
     expected = sorted([("version", one) for one in others] + [("upload", one) for one in others])
     assert cloud.lying(cloud.recordings) == expected
 
