@@ -7,6 +7,8 @@ UV := $(TOOLS)/uv/bin/uv
 RUN := .venv/bin/
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONUNBUFFERED := 1
+# Nine processes start from these packages: compile them once.
+export UV_COMPILE_BYTECODE := 1
 
 help:  ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
