@@ -7,7 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 import uvloop
@@ -24,7 +24,7 @@ from chassis.channel import connect
 from chassis.database import Database, migrate
 from chassis.outbox import OutboxRelay
 from chassis.server import Server
-from chassis.settings import load
+from chassis.settings import ServiceSettings, load
 from recording_svc.buckets import AudioBuckets
 from recording_svc.certificate import CertificateError, Signer, load_public_key, verify
 from recording_svc.clients import open_s3_and_sqs
@@ -35,7 +35,7 @@ from recording_svc.intake import Intake, Queues
 from recording_svc.preflight import check_buckets
 from recording_svc.reconciliation import Reconciliation
 from recording_svc.servicer import RecordingServicer
-from recording_svc.settings import Settings
+from recording_svc.settings import MigrationSettings, Settings
 from recording_svc.settlement import Settlement
 from recording_svc.store.postgres import PostgresRecordings
 from recording_svc.sweep import Sweep
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
 
 log = structlog.get_logger()
+S = TypeVar("S", bound=ServiceSettings)
 
 _SETTLED_AT_ONCE = 10
 _DESCRIPTOR = rpc.DESCRIPTOR.services_by_name["RecordingService"]
@@ -117,6 +118,13 @@ async def _preflight(s3: "S3Client", settings: Settings) -> None:
             return
 
 
+async def bring_up_to_date(settings: MigrationSettings) -> None:
+    """Migrate the database, as the owner of its tables."""
+    url = settings.recording_migration_database_url or settings.recording_database_url
+    await migrate(url, Path(__file__).parent / "migrations", service_url=settings.recording_database_url)
+    log.info("migrated")
+
+
 def show_certificate(file: Path, key: Path) -> int:
     """Verify a certificate offline and print what it states; 1 where it does not hold."""
     try:
@@ -127,6 +135,12 @@ def show_certificate(file: Path, key: Path) -> int:
     print(json.dumps(statement, indent=2, ensure_ascii=False))  # noqa: T201  its answer
     print(f"VALID: recording {statement['recording_id']} was found gone", file=sys.stderr)  # noqa: T201
     return 0
+
+
+def _configured(settings: S) -> S:
+    logs.configure("recording_svc", settings.log_level)
+    telemetry.configure("recording_svc")
+    return settings
 
 
 def main() -> int:
@@ -141,15 +155,10 @@ def main() -> int:
     given = parser.parse_args()
     if given.command == "certificate":
         return show_certificate(given.file, given.key)
-    settings = load(Settings)
-    logs.configure("recording_svc", settings.log_level)
-    telemetry.configure("recording_svc")
     if given.command == "migrate":
-        url = settings.recording_migration_database_url or settings.recording_database_url
-        migrations = Path(__file__).parent / "migrations"
-        asyncio.run(migrate(url, migrations, service_url=settings.recording_database_url))
+        asyncio.run(bring_up_to_date(_configured(load(MigrationSettings))))
     else:
-        uvloop.run(serve(settings))
+        uvloop.run(serve(_configured(load(Settings))))
     return 0
 
 

@@ -9,11 +9,17 @@ from chassis.settings import AwsSettings, ServiceSettings
 from recording_svc.domain import Times
 
 
-class Settings(AwsSettings, ServiceSettings):
-    """Every variable of the service; all begin with ASSENT_, AWS's own excepted. Times are seconds."""
+class MigrationSettings(ServiceSettings):
+    """What `migrate` needs: the service's role, and the owner of the tables where that is another."""
 
     recording_database_url: str
-    recording_migration_database_url: str | None = None
+    recording_migration_database_url: str = ""
+
+
+class Settings(AwsSettings, ServiceSettings):
+    """What `serve` needs; every variable begins with ASSENT_, AWS's own excepted. Times are seconds."""
+
+    recording_database_url: str
     recording_listen: str = "0.0.0.0:50052"
     recording_health_listen: str = "0.0.0.0:8082"
     consent_address: str
