@@ -64,9 +64,7 @@ async def test_nobody_refuses_and_the_audio_is_there_until_somebody_does(world: 
 
     whole = await world.ask("GET", audio)
     assert (whole.status_code, whole.headers["cache-control"]) == (200, "no-store")
-    with av.open(io.BytesIO(whole.content)) as container:
-        assert container.duration is not None
-        assert 30 < container.duration / av.time_base < 45
+    assert 30 < _seconds(whole.content) < 45
     part = await world.ask("GET", audio, headers={"Range": "bytes=1000-1999"})
     assert (part.status_code, part.content) == (206, whole.content[1000:2000])
     assert part.headers["content-range"] == f"bytes 1000-1999/{len(whole.content)}"
@@ -154,6 +152,12 @@ async def test_a_service_killed_in_the_middle_of_the_job_and_started_again_ends_
     assert len(transcripts) == 1
 
 
+def _seconds(mp3: bytes) -> float:
+    """How long it plays, found by decoding it to its end."""
+    with av.open(io.BytesIO(mp3), "r") as container:
+        return sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
+
+
 def _wav(path: Path) -> bytes:
     """The samples that a recogniser hears: 16 kHz, one channel, 16 bits."""
     resampler = av.AudioResampler(format="s16", layout="mono", rate=16_000)
@@ -174,7 +178,5 @@ def _notification(bucket: str, key: str) -> str:
 async def _queue_is_empty(world: World) -> bool:
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     async with world.sqs() as sqs:
-        answer = await sqs.get_queue_attributes(
-            QueueUrl=world.env["ASSENT_RECORDINGS_QUEUE_URL"], AttributeNames=names
-        )
+        answer = await sqs.get_queue_attributes(QueueUrl=world.env["ASSENT_RECORDINGS_QUEUE_URL"], AttributeNames=names)
     return all(answer["Attributes"][name] == "0" for name in names)

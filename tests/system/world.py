@@ -188,7 +188,8 @@ class World:
 
     @asynccontextmanager
     async def _client(self, kind: str) -> AsyncIterator[Any]:
-        async with get_session().create_client(
+        session: Any = get_session()
+        async with session.create_client(
             kind,
             endpoint_url=self.env["AWS_ENDPOINT_URL"],
             region_name=self.env["AWS_REGION"],
