@@ -105,7 +105,9 @@ class Service(Part):
         return [PYTHON, "-m", self.name, "serve"]
 
     def settings(self) -> dict[str, str]:
-        return taken_by(self.name, self._variables()) | Certificates(self.run_dir).env(self.name)
+        # Children never touch gRPC: without this, it writes a line at the start of each.
+        own = {"GRPC_ENABLE_FORK_SUPPORT": "0", **Certificates(self.run_dir).env(self.name)}
+        return taken_by(self.name, self._variables()) | own
 
     def prepare(self) -> None:
         """Bring the database to the code's form, unless that was done for this very database and code."""

@@ -6,6 +6,7 @@ import pytest
 
 from deploy.local import Stack
 from tests.system.world import World
+from tests.web.conftest import browser as browser
 
 
 @pytest.fixture(scope="session")

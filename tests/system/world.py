@@ -130,15 +130,19 @@ class World:
 
     # What becomes of it
 
-    async def recordings(self, call: Call) -> list[Json]:
+    async def recordings(self, meeting_id: str) -> list[Json]:
         """The recordings of a meeting, as its owner sees them."""
-        return list((await self.get(f"/v1/recordings?meeting_id={call.meeting_id}"))["recordings"])
+        return list((await self.get(f"/v1/recordings?meeting_id={meeting_id}"))["recordings"])
 
     async def recording(self, call: Call, *states: str, within: float = 90) -> Json:
+        """The call's one recording, once it is in one of these states."""
+        return await self.recording_of(call.meeting_id, *states, within=within)
+
+    async def recording_of(self, meeting_id: str, *states: str, within: float = 90) -> Json:
         """The meeting's one recording, once it is in one of these states."""
 
         async def look() -> Json | None:
-            found = await self.recordings(call)
+            found = await self.recordings(meeting_id)
             assert len(found) <= 1, found
             return found[0] if found and found[0]["state"] in states else None
 
@@ -150,7 +154,7 @@ class World:
         """The recording, once its transcript is being made and somebody can watch it."""
 
         async def look() -> Json | None:
-            found = await self.recordings(call)
+            found = await self.recordings(call.meeting_id)
             return found[0] if found and found[0]["transcript_id"] else None
 
         seen = await eventually(look, within=60)
