@@ -1,5 +1,7 @@
 """The stack's own secrets and folders: made once, readable for their owner only."""
 
+from pathlib import Path
+
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -10,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from deploy.local.certificates import Certificates
-from deploy.local.run_dir import RunDir
+from deploy.local.run_dir import RunDir, write_private
 
 OPERATOR = "operator"  # the name in the client certificate that stack.env offers to people and tests
 
@@ -29,6 +31,13 @@ def own_variables(run_dir: RunDir) -> dict[str, str]:
         "ASSENT_SCRATCH_DIR": str(run_dir.folder("scratch")),
         **Certificates(run_dir).env(OPERATOR),
     }
+
+
+def public_half(run_dir: RunDir, key: Path) -> Path:
+    """The public half of the operator's own signing key, in a file."""
+    public = run_dir.folder("secrets") / "given-certificate-key.pub.pem"
+    write_private(public, _public(key.read_bytes()))
+    return public
 
 
 def _new_signing_key() -> bytes:

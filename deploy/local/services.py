@@ -125,6 +125,9 @@ class Service(Part):
             raise self.failure("could not migrate its database")
         write_private(done, wanted.encode())
 
+    def fingerprint(self) -> str:
+        return super().fingerprint() + _code(self.name)
+
     def ready(self) -> bool:
         return grpc_serving(self.health_address)
 
@@ -158,10 +161,20 @@ class Gateway(Part):
     def settings(self) -> dict[str, str]:
         return taken_by(self.name, self._variables()) | Certificates(self.run_dir).env(self.name)
 
+    def fingerprint(self) -> str:
+        return super().fingerprint() + _code(self.name)
+
     def ready(self) -> bool:
         # Not by its public address: that may lead through a tunnel, or lie behind a listen address of one's own.
         _, _, port = self._variables()["ASSENT_GATEWAY_LISTEN"].rpartition(":")
         return http_ok(f"http://127.0.0.1:{port}/{'readyz' if self._whole else 'healthz'}")
+
+
+def _code(name: str) -> str:
+    """Stands for the code that a part of ours runs, so that `up` replaces what was started before a change of it."""
+    folders = [REPOSITORY / folder for folder in (name, "chassis", "protos/gen")]
+    files = sorted(file for folder in folders for file in folder.rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _pid_variable(part: Part) -> dict[str, str]:

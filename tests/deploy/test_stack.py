@@ -9,8 +9,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_public_key,
+)
 
-from deploy.local import Moto, PartError, Stack
+from deploy.local import Moto, PartError, Stack, services
 from deploy.local.part import REPOSITORY, Part
 from deploy.local.variables import read_stack_env
 
@@ -77,6 +84,27 @@ def test_other_settings_start_a_part_anew(stack: Stack) -> None:
     assert stack.pid("nats") not in (None, before["nats"])
     assert stack.pid("issuer") == before["issuer"]
     stack.up()
+
+
+def test_the_public_key_is_that_of_the_operators_own_signing_key(tmp_path: Path) -> None:
+    key = Ed25519PrivateKey.generate()
+    file = tmp_path / "mine.pem"
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    variables = Stack(tmp_path / "run", environ={**CLEAN, "ASSENT_CERTIFICATE_KEY_FILE": str(file)}).env()
+    assert variables["ASSENT_CERTIFICATE_KEY_FILE"] == str(file)
+    public = load_pem_public_key(Path(variables["ASSENT_CERTIFICATE_PUBLIC_KEY_FILE"]).read_bytes())
+    assert public == key.public_key()
+
+
+def test_changed_code_is_started_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("gateway", "chassis"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setattr(services, "REPOSITORY", tmp_path)
+    gateway = Stack(tmp_path / "run", environ=CLEAN).parts["gateway"]
+    before = gateway.fingerprint()
+    assert gateway.fingerprint() == before
+    (tmp_path / "chassis" / "server.py").write_text("changed")
+    assert gateway.fingerprint() != before
 
 
 def test_a_shell_with_stack_env_in_it_is_not_an_operators_wish(stack: Stack) -> None:
