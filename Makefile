@@ -17,10 +17,12 @@ setup: .venv/.synced  ## Install what the other targets need, below this folder.
 
 $(UV):
 	@python3 -m pip --version >/dev/null 2>&1 || { echo "python3 with pip is missing: install python3-pip"; exit 1; }
-	python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target $(TOOLS)/uv uv
+	@echo "Installing uv into $(TOOLS) ..."
+	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target $(TOOLS)/uv uv
 
 .venv/.synced: pyproject.toml uv.lock | $(UV)
-	$(UV) sync --locked --quiet
+	@echo "Installing Python packages into .venv (once; 10 to 60 s) ..."
+	@$(UV) sync --locked --quiet
 	@touch $@
 
 PROTOS := $(sort $(wildcard protos/assent/*/v1/*.proto))

@@ -7,6 +7,7 @@ starting or answering while NATS is away.
 """
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -23,7 +24,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamConfig
 from nats.js.errors import Error as JetStreamError
 from nats.js.errors import FetchTimeoutError, NoStreamResponseError, NotFoundError
 
-from chassis.errors import Unavailable
+from chassis.errors import ServiceError, Unavailable
 from chassis.telemetry import headers, span
 
 log = structlog.get_logger()
@@ -33,6 +34,7 @@ ACK_WAIT = 15.0
 """Seconds after which an event goes to another consumer, unless its own says that it is still at work."""
 _LONGEST_DELAY = 30.0
 _PULL = 3.0
+_NOTEWORTHY = 3
 _KEEP = 14 * 24 * 3600.0
 _DUPLICATES = 2 * 3600.0
 
@@ -230,7 +232,9 @@ class Bus:
                 await handle(Delivery(message, attempt))
         except Exception as error:
             delay = min(0.25 * 2 ** min(attempt, 10), _LONGEST_DELAY)
-            log.warning("event_deferred", durable=durable, attempt=attempt, seconds=delay, error=_brief(error))
+            # Once or twice is the ordinary course: the owner was busy with the same thing.
+            level = logging.INFO if attempt < _NOTEWORTHY and isinstance(error, ServiceError) else logging.WARNING
+            log.log(level, "event_deferred", durable=durable, attempt=attempt, seconds=delay, error=_brief(error))
             await _answer(lambda: received.nak(delay=delay))
         else:
             await _answer(received.ack)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from chassis.errors import Unavailable
+from chassis.errors import InvalidArgument, Unavailable
 
 _SESSION = {
     # An acknowledged commit is on disk, whatever the server's default is.
@@ -58,7 +58,8 @@ class Database:
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """One transaction: committed at the end, rolled back on an error.
 
-        Raises Unavailable (DATABASE_UNAVAILABLE) when Postgres cannot be reached or goes away meanwhile.
+        Raises Unavailable (DATABASE_UNAVAILABLE) when Postgres cannot be reached or goes away meanwhile, and
+        InvalidArgument (VALUE_INVALID) for a value that no column can hold: a NUL in a text, a number too large.
         """
         try:
             async with self.engine.begin() as connection:
@@ -66,6 +67,11 @@ class Database:
         except DBAPIError as error:
             if error.connection_invalidated or isinstance(_cause(error), _GONE):
                 raise _unavailable() from error
+            if isinstance(_cause(error), asyncpg.DataError):
+                raise InvalidArgument(
+                    "a value cannot be stored or looked up: send plain text, and numbers and times within reason",
+                    reason="VALUE_INVALID",
+                ) from error
             raise
         except (OSError, PoolTimeout, *_GONE) as error:
             raise _unavailable() from error

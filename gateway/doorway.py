@@ -86,7 +86,7 @@ class Doorway:
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         # The route, not the path: ids would make a figure each, and paths may hold somebody's secret.
-        route = getattr(scope.get("route"), "path", "none")
+        route = getattr(scope.get("route"), "path", "page" if "endpoint" in scope else "none")
         self._metrics.requests.labels(scope["method"], route, status).inc()
         self._metrics.seconds.labels(route).observe(seconds)
         if route not in _QUIET:

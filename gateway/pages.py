@@ -55,9 +55,12 @@ def install(app: FastAPI, taken: set[str]) -> None:
 
     async def room(request: Request) -> Response:
         name = request.path_params["room_name"]
-        if name in taken or not _ROOM_NAME.fullmatch(name):
+        if name not in taken and _ROOM_NAME.fullmatch(name):
+            return _page("room.html")
+        if name in taken or "text/html" not in request.headers.get("accept", ""):
             raise HTTPException(404)
-        return _page("room.html")
+        # Somebody typed it: the room's page says in words that there is no such room.
+        return _page("room.html", 404)
 
     app.add_route("/docs", docs, include_in_schema=False)
     app.add_route("/", lambda _: _page("home.html"), include_in_schema=False)
@@ -73,8 +76,8 @@ def _page_of(name: str, request: Request) -> Response:
     return _page(name)
 
 
-def _page(name: str) -> Response:
-    return FileResponse(WEB / name, headers=_REVALIDATE)
+def _page(name: str, status: int = 200) -> Response:
+    return FileResponse(WEB / name, status, headers=_REVALIDATE)
 
 
 def _describe(app: FastAPI) -> str:

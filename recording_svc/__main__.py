@@ -126,10 +126,13 @@ async def bring_up_to_date(settings: MigrationSettings) -> None:
 
 
 def show_certificate(file: Path, key: Path) -> int:
-    """Verify a certificate offline and print what it states; 1 where it does not hold."""
+    """Verify a certificate offline and print what it states; 1 where it does not hold, 2 where it cannot be read."""
     try:
         statement = verify(file.read_text(), load_public_key(key))
-    except (CertificateError, OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        print(f"cannot read {error.filename}: {error.strerror}; nothing was verified", file=sys.stderr)  # noqa: T201
+        return 2
+    except (CertificateError, UnicodeDecodeError) as error:
         print(f"NOT VALID: {error}", file=sys.stderr)  # noqa: T201  its answer
         return 1
     print(json.dumps(statement, indent=2, ensure_ascii=False))  # noqa: T201  its answer

@@ -118,7 +118,7 @@ class Proofs:
         self.screen.fact("  it rests on", f"{states['grounds']['reason']}, revision {refusals[-1]} of the answers")
         self.screen.fact("  it removed", f"{len(removed)} object version(s): {', '.join(map(_short, removed))}")
         self.screen.fact("  it then listed", f"{', '.join(sorted(looks))} and found nothing, {states['issued_at']}")
-        self.screen.fact("  check it again", "python -m recording_svc certificate FILE --key KEY, with")
+        self.screen.fact("  check it again", ".venv/bin/python -m recording_svc certificate FILE --key KEY, with")
         for path in (file, self.public_key):
             self.screen.line(f"    {_relative(path)}")
 

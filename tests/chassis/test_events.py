@@ -10,12 +10,12 @@ from pathlib import Path
 import nats as nats_client
 import pytest
 from assent.consent.v1.consent_events_pb2 import AnswerSubmitted
-from sqlalchemy import text
+from sqlalchemy import BigInteger, Text, TextClause, bindparam, text
 
 from chassis import outbox
 from chassis.bus import ACK_WAIT, Bus, Delivery
 from chassis.database import Database, migrate
-from chassis.errors import Unavailable
+from chassis.errors import InvalidArgument, Unavailable
 from chassis.outbox import OutboxRelay
 from deploy.local import Nats, Postgres
 from tests.eventually import eventually
@@ -222,6 +222,23 @@ async def test_of_two_relays_the_second_takes_over_when_the_first_ends(bus: Bus,
         async with database.begin() as connection:
             await outbox.put(connection, AnswerSubmitted(meeting_id=meeting))
         await heard.until(lambda events: any(e.meeting_id == meeting for e in events))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [(Text(), "a\0b"), (Text(), "\ud800"), (BigInteger(), 10**30)], ids=["NUL", "surrogate", "large"]
+)
+async def test_a_value_that_no_column_can_hold_is_the_callers_fault(
+    database: Database, kind: Text | BigInteger, value: object
+) -> None:
+    query = text("SELECT :value").bindparams(bindparam("value", type_=kind))
+    with pytest.raises(InvalidArgument) as raised:
+        await _asked(database, query, value)
+    assert raised.value.reason == "VALUE_INVALID"
+
+
+async def _asked(database: Database, query: TextClause, value: object) -> None:
+    async with database.begin() as connection:
+        await connection.execute(query, {"value": value})
 
 
 async def test_a_database_that_is_away_is_unavailable(unused_address: str) -> None:

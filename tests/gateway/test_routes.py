@@ -273,6 +273,15 @@ async def test_pages_are_served_with_a_strict_policy(stack: Stack, path: str, fi
     assert reply.headers["cache-control"] == "no-cache"
 
 
+async def test_a_name_that_can_be_no_room_is_explained_to_people_and_told_to_programs(stack: Stack) -> None:
+    page = await stack.http.get("/My%20Room", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (page.status_code, page.content) == (404, (WEB / "room.html").read_bytes())
+    told = await stack.http.get("/My%20Room", headers={"Accept": "application/json"})
+    assert (told.status_code, told.json()["reason"]) == (404, "ROUTE_NOT_FOUND")
+    ours = await stack.http.get("/v1", headers={"Accept": "text/html"})
+    assert (ours.status_code, ours.json()["reason"]) == (404, "ROUTE_NOT_FOUND")
+
+
 async def test_docs_load_nothing_from_elsewhere(stack: Stack) -> None:
     page = (await stack.http.get("/docs")).text
     assert "/v1/meetings/{meeting_id}/consent" in page

@@ -100,3 +100,8 @@ def test_d6_it_is_verified_offline_by_a_command(signing_key: Ed25519PrivateKey, 
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin"})
     assert (done.returncode, done.stdout) == (1, "")
     assert "NOT VALID" in done.stderr
+    key.unlink()
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin"})
+    assert done.returncode == 2
+    assert "cannot read" in done.stderr
+    assert "NOT VALID" not in done.stderr

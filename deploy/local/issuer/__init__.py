@@ -154,7 +154,3 @@ def main() -> None:
 
     app = application(asked.key, f"http://127.0.0.1:{asked.port}")
     uvicorn.run(app, host="127.0.0.1", port=asked.port, log_level="warning")
-
-
-if __name__ == "__main__":
-    main()
