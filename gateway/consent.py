@@ -10,12 +10,13 @@ from assent.consent.v1 import consent_service_pb2 as rpc
 from fastapi import APIRouter, Header
 from pydantic import BaseModel, ConfigDict, Field
 
+from chassis.errors import NotFound
 from gateway.access import ensure_meeting, found, meeting_for, no_meeting
 from gateway.auth import Known, Owner
-from gateway.parts import Gateway
+from gateway.parts import Gateway, Parts
 from gateway.problems import may_fail
 from gateway.shapes import Body, Id, Line, Page, PageToken, moment
-from gateway.tokens import SignedIn
+from gateway.tokens import Identity, SignedIn
 
 router = APIRouter(tags=["consent"])
 
@@ -118,7 +119,7 @@ async def submit_answer(
         language=new.language,
         fingerprint_hash=_hashed(new.fingerprint, gateway.settings.fingerprint_key.get_secret_value()),
     )
-    stored = (await gateway.consent.SubmitAnswer(request, timeout=ANSWER_SECONDS)).answer
+    stored = (await _submitted(request, identity, gateway)).answer
     return StoredAnswer(
         status="success",
         consent_id=stored.consent_id,
@@ -126,6 +127,17 @@ async def submit_answer(
         revision=stored.revision,
         answered_at=moment(stored, "answered_at"),
     )
+
+
+async def _submitted(request: rpc.SubmitAnswerRequest, identity: Identity, parts: Parts) -> rpc.SubmitAnswerResponse:
+    """Store an answer. Somebody signed in must have been in the meeting, unless it is their own."""
+    request.presence_required = isinstance(identity, SignedIn)
+    try:
+        return await parts.consent.SubmitAnswer(request, timeout=ANSWER_SECONDS)
+    except NotFound:
+        await meeting_for(identity, request.meeting_id, parts)
+        request.presence_required = False
+        return await parts.consent.SubmitAnswer(request, timeout=ANSWER_SECONDS)
 
 
 @router.get("/v1/meetings/{meeting_id}/consent", responses=may_fail(401, 403, 404, 503))

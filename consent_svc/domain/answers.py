@@ -21,6 +21,8 @@ class Submission:
     language: str = ""
     # Keyed hash of a browser fingerprint: evidence, never a right.
     fingerprint_hash: str = ""
+    # Whether only somebody who opened or joined the meeting may answer.
+    presence_required: bool = False
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,7 @@ def _submission(request: rpc.SubmitAnswerRequest) -> Submission:
         notice_version=request.notice_version,
         language=request.language,
         fingerprint_hash=request.fingerprint_hash,
+        presence_required=request.presence_required,
     )
 
 

@@ -55,7 +55,7 @@ class PostgresAnswers:
     async def submit(self, submission: Submission, now: datetime) -> RecordedAnswer:
         async with self._database.begin() as connection:
             head = (await connection.execute(_LOCK_HEAD, {"meeting_id": submission.meeting_id})).one_or_none()
-            if head is None:
+            if head is None or (submission.presence_required and not await _was_there(connection, submission)):
                 raise meeting_not_found(submission.meeting_id)
             digest = participant_digest(head.salt, submission.participant_id)
             # A statement of its own, after the lock: together with it, it would look at the time before the wait
@@ -128,6 +128,14 @@ async def _strangers(connection: AsyncConnection, meeting_ids: list[str]) -> dic
 async def _require(connection: AsyncConnection, meeting_id: str) -> None:
     if await connection.scalar(select(MEETINGS.c.revision).where(MEETINGS.c.meeting_id == meeting_id)) is None:
         raise meeting_not_found(meeting_id)
+
+
+async def _was_there(connection: AsyncConnection, submission: Submission) -> bool:
+    key = (
+        PARTICIPANTS.c.meeting_id == submission.meeting_id,
+        PARTICIPANTS.c.participant_id == submission.participant_id,
+    )
+    return await connection.scalar(select(PARTICIPANTS.c.participant_id).where(*key)) is not None
 
 
 async def _answer_of_request(connection: AsyncConnection, submission: Submission, digest: str) -> RecordedAnswer | None:

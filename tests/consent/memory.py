@@ -154,6 +154,9 @@ class MemoryAnswers:
 
     async def submit(self, submission: Submission, now: datetime) -> RecordedAnswer:
         self._memory.meeting(submission.meeting_id)
+        was_there = (submission.meeting_id, submission.participant_id) in self._memory.participants
+        if submission.presence_required and not was_there:
+            raise meeting_not_found(submission.meeting_id)
         request = (submission.meeting_id, submission.participant_id, submission.request_id)
         if request in self._memory.requests:
             return self._memory.requests[request]

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 from assent.consent.v1.consent_events_pb2 import AnswerSubmitted
@@ -146,6 +147,16 @@ async def test_an_answer_is_possible_after_the_meeting_and_after_its_room(opened
     recorded = await opened.answers.submit(says(ANA, DENIED, "r-1"), TEN + 1000 * MINUTE)
     assert recorded.revision == 1
     assert decide(await opened.answers.standings(["m-1"]), TEN).decision is Decision.DELETE
+
+
+async def test_c4_who_must_have_been_there_is_refused_until_they_were(opened: Store) -> None:
+    stranger = replace(says(CEM, DENIED, "r-1"), presence_required=True)
+    with pytest.raises(NotFound) as raised:
+        await opened.answers.submit(stranger, NINE)
+    assert raised.value.reason == "MEETING_NOT_FOUND"
+    assert await opened.answers.history("m-1", 0, 10) == []
+    await opened.meetings.admit("m-1", admission("new", user_id=CEM), NINE)
+    assert (await opened.answers.submit(stranger, NINE)).revision == 1
 
 
 async def test_who_answers_without_having_opened_is_present(opened: Store) -> None:

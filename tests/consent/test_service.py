@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
@@ -104,12 +104,10 @@ async def open_meeting(rooms: "MeetingServiceAsyncStub") -> meetings.OpenMeeting
 
 
 def answer(
-    who: str, said: "consent_pb2.Answer.ValueType", request_id: str = "r-1", **more: str
+    who: str, said: "consent_pb2.Answer.ValueType", request_id: str = "r-1", **more: Any
 ) -> consent.SubmitAnswerRequest:
-    return consent.SubmitAnswerRequest(
-        **{"meeting_id": "m-1", "participant_id": who, "request_id": request_id, **more},
-        answer=said,
-    )
+    named = {"meeting_id": "m-1", "participant_id": who, "request_id": request_id, **more}
+    return consent.SubmitAnswerRequest(**named, answer=said)
 
 
 async def test_a_room_gets_the_defaults_for_what_is_left_out(rooms: "MeetingServiceAsyncStub") -> None:

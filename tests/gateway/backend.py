@@ -173,6 +173,8 @@ class Consents(ConsentServiceServicer):
     async def SubmitAnswer(self, request: consent_rpc.SubmitAnswerRequest, context: Context) -> Any:
         await self._b.consent_runs.wait()
         self._b.meeting(request.meeting_id)
+        if request.presence_required and request.participant_id not in self._b.people[request.meeting_id]:
+            raise NotFound("no such meeting", reason="MEETING_NOT_FOUND")
         key = (request.meeting_id, request.participant_id, request.request_id)
         if key not in self._b.requests:
             self._b.fingerprints.append(request.fingerprint_hash)

@@ -114,10 +114,29 @@ async def test_somebody_signed_in_answers_as_their_sub(stack: Stack) -> None:
     opened = await stack.opened("signed-in")
     meeting, guest = opened["meeting"]["id"], stack.owner("guest-7")
     path = f"/v1/meetings/{meeting}/consent"
-    assert (await stack.http.get(path, headers=guest)).status_code == 404
+    await stack.http.post("/v1/rooms/signed-in/meeting", headers=guest)
     assert (await stack.http.post(path, json={"consent_given": True}, headers=guest)).status_code == 200
     assert stack.backend.answers[meeting][-1].participant_id == "guest-7"
     assert (await stack.http.get(path, headers=guest)).json()["answer"]["consent_given"] is True
+
+
+async def test_c4_a_signed_in_stranger_has_no_say_and_learns_nothing(stack: Stack) -> None:
+    opened = await stack.opened("not-yours")
+    meeting, stranger = opened["meeting"]["id"], stack.owner("stranger-9")
+    path = f"/v1/meetings/{meeting}/consent"
+    refused = await stack.http.post(path, json={"consent_given": False}, headers=stranger)
+    unknown = await stack.http.post("/v1/meetings/none/consent", json={"consent_given": False}, headers=stranger)
+    assert (refused.status_code, unknown.status_code) == (404, 404)
+    assert refused.text.replace(meeting, "none") == unknown.text
+    assert stack.backend.answers[meeting] == []
+    assert (await stack.http.get(path, headers=stranger)).status_code == 404
+
+
+async def test_the_owner_answers_without_having_opened(stack: Stack) -> None:
+    opened = await stack.opened("own")
+    path = f"/v1/meetings/{opened['meeting']['id']}/consent"
+    reply = await stack.http.post(path, json={"consent_given": False}, headers=stack.owner())
+    assert (reply.status_code, reply.json()["consent_given"]) == (200, False)
 
 
 async def test_a_sub_that_whereby_would_not_take_gets_a_stable_id_that_it_takes(stack: Stack) -> None:

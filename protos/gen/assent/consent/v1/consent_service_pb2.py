@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from assent.consent.v1 import consent_pb2 as assent_dot_consent_dot_v1_dot_consent__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'assent/consent/v1/consent_service.proto\x12\x11\x61ssent.consent.v1\x1a\x1f\x61ssent/consent/v1/consent.proto\"\xc4\x01\n\x13SubmitAnswerRequest\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\x12\x16\n\x0eparticipant_id\x18\x02 \x01(\t\x12)\n\x06\x61nswer\x18\x03 \x01(\x0e\x32\x19.assent.consent.v1.Answer\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x16\n\x0enotice_version\x18\x05 \x01(\t\x12\x10\n\x08language\x18\x06 \x01(\t\x12\x18\n\x10\x66ingerprint_hash\x18\x07 \x01(\t\"I\n\x14SubmitAnswerResponse\x12\x31\n\x06\x61nswer\x18\x01 \x01(\x0b\x32!.assent.consent.v1.RecordedAnswer\"?\n\x11GetConsentRequest\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\x12\x16\n\x0eparticipant_id\x18\x02 \x01(\t\"r\n\x12GetConsentResponse\x12\x31\n\x06\x61nswer\x18\x01 \x01(\x0b\x32!.assent.consent.v1.RecordedAnswer\x12)\n\x06\x63ounts\x18\x02 \x01(\x0b\x32\x19.assent.consent.v1.Counts\"O\n\x12ListHistoryRequest\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"`\n\x13ListHistoryResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.assent.consent.v1.HistoryEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"(\n\x11GetVerdictRequest\x12\x13\n\x0bmeeting_ids\x18\x01 \x03(\t\"A\n\x12GetVerdictResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.assent.consent.v1.Verdict2\x85\x03\n\x0e\x43onsentService\x12_\n\x0cSubmitAnswer\x12&.assent.consent.v1.SubmitAnswerRequest\x1a\'.assent.consent.v1.SubmitAnswerResponse\x12Y\n\nGetConsent\x12$.assent.consent.v1.GetConsentRequest\x1a%.assent.consent.v1.GetConsentResponse\x12\\\n\x0bListHistory\x12%.assent.consent.v1.ListHistoryRequest\x1a&.assent.consent.v1.ListHistoryResponse\x12Y\n\nGetVerdict\x12$.assent.consent.v1.GetVerdictRequest\x1a%.assent.consent.v1.GetVerdictResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'assent/consent/v1/consent_service.proto\x12\x11\x61ssent.consent.v1\x1a\x1f\x61ssent/consent/v1/consent.proto\"\xdf\x01\n\x13SubmitAnswerRequest\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\x12\x16\n\x0eparticipant_id\x18\x02 \x01(\t\x12)\n\x06\x61nswer\x18\x03 \x01(\x0e\x32\x19.assent.consent.v1.Answer\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x16\n\x0enotice_version\x18\x05 \x01(\t\x12\x10\n\x08language\x18\x06 \x01(\t\x12\x18\n\x10\x66ingerprint_hash\x18\x07 \x01(\t\x12\x19\n\x11presence_required\x18\x08 \x01(\x08\"I\n\x14SubmitAnswerResponse\x12\x31\n\x06\x61nswer\x18\x01 \x01(\x0b\x32!.assent.consent.v1.RecordedAnswer\"?\n\x11GetConsentRequest\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\x12\x16\n\x0eparticipant_id\x18\x02 \x01(\t\"r\n\x12GetConsentResponse\x12\x31\n\x06\x61nswer\x18\x01 \x01(\x0b\x32!.assent.consent.v1.RecordedAnswer\x12)\n\x06\x63ounts\x18\x02 \x01(\x0b\x32\x19.assent.consent.v1.Counts\"O\n\x12ListHistoryRequest\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"`\n\x13ListHistoryResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.assent.consent.v1.HistoryEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"(\n\x11GetVerdictRequest\x12\x13\n\x0bmeeting_ids\x18\x01 \x03(\t\"A\n\x12GetVerdictResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.assent.consent.v1.Verdict2\x85\x03\n\x0e\x43onsentService\x12_\n\x0cSubmitAnswer\x12&.assent.consent.v1.SubmitAnswerRequest\x1a\'.assent.consent.v1.SubmitAnswerResponse\x12Y\n\nGetConsent\x12$.assent.consent.v1.GetConsentRequest\x1a%.assent.consent.v1.GetConsentResponse\x12\\\n\x0bListHistory\x12%.assent.consent.v1.ListHistoryRequest\x1a&.assent.consent.v1.ListHistoryResponse\x12Y\n\nGetVerdict\x12$.assent.consent.v1.GetVerdictRequest\x1a%.assent.consent.v1.GetVerdictResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,21 +33,21 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'assent.consent.v1.consent_s
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SUBMITANSWERREQUEST']._serialized_start=96
-  _globals['_SUBMITANSWERREQUEST']._serialized_end=292
-  _globals['_SUBMITANSWERRESPONSE']._serialized_start=294
-  _globals['_SUBMITANSWERRESPONSE']._serialized_end=367
-  _globals['_GETCONSENTREQUEST']._serialized_start=369
-  _globals['_GETCONSENTREQUEST']._serialized_end=432
-  _globals['_GETCONSENTRESPONSE']._serialized_start=434
-  _globals['_GETCONSENTRESPONSE']._serialized_end=548
-  _globals['_LISTHISTORYREQUEST']._serialized_start=550
-  _globals['_LISTHISTORYREQUEST']._serialized_end=629
-  _globals['_LISTHISTORYRESPONSE']._serialized_start=631
-  _globals['_LISTHISTORYRESPONSE']._serialized_end=727
-  _globals['_GETVERDICTREQUEST']._serialized_start=729
-  _globals['_GETVERDICTREQUEST']._serialized_end=769
-  _globals['_GETVERDICTRESPONSE']._serialized_start=771
-  _globals['_GETVERDICTRESPONSE']._serialized_end=836
-  _globals['_CONSENTSERVICE']._serialized_start=839
-  _globals['_CONSENTSERVICE']._serialized_end=1228
+  _globals['_SUBMITANSWERREQUEST']._serialized_end=319
+  _globals['_SUBMITANSWERRESPONSE']._serialized_start=321
+  _globals['_SUBMITANSWERRESPONSE']._serialized_end=394
+  _globals['_GETCONSENTREQUEST']._serialized_start=396
+  _globals['_GETCONSENTREQUEST']._serialized_end=459
+  _globals['_GETCONSENTRESPONSE']._serialized_start=461
+  _globals['_GETCONSENTRESPONSE']._serialized_end=575
+  _globals['_LISTHISTORYREQUEST']._serialized_start=577
+  _globals['_LISTHISTORYREQUEST']._serialized_end=656
+  _globals['_LISTHISTORYRESPONSE']._serialized_start=658
+  _globals['_LISTHISTORYRESPONSE']._serialized_end=754
+  _globals['_GETVERDICTREQUEST']._serialized_start=756
+  _globals['_GETVERDICTREQUEST']._serialized_end=796
+  _globals['_GETVERDICTRESPONSE']._serialized_start=798
+  _globals['_GETVERDICTRESPONSE']._serialized_end=863
+  _globals['_CONSENTSERVICE']._serialized_start=866
+  _globals['_CONSENTSERVICE']._serialized_end=1255
 # @@protoc_insertion_point(module_scope)

@@ -30,6 +30,7 @@ class SubmitAnswerRequest(_message.Message):
     NOTICE_VERSION_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     FINGERPRINT_HASH_FIELD_NUMBER: _builtins.int
+    PRESENCE_REQUIRED_FIELD_NUMBER: _builtins.int
     meeting_id: _builtins.str
     participant_id: _builtins.str
     """From a verified token, never from a request's body."""
@@ -40,6 +41,10 @@ class SubmitAnswerRequest(_message.Message):
     language: _builtins.str
     fingerprint_hash: _builtins.str
     """Keyed hash of a browser fingerprint: evidence, never a right."""
+    presence_required: _builtins.bool
+    """The token says who answers, not that they were in this meeting (somebody signed in): NOT_FOUND
+    (MEETING_NOT_FOUND) unless they opened or joined it.
+    """
     def __init__(
         self,
         *,
@@ -50,10 +55,11 @@ class SubmitAnswerRequest(_message.Message):
         notice_version: _builtins.str = ...,
         language: _builtins.str = ...,
         fingerprint_hash: _builtins.str = ...,
+        presence_required: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "fingerprint_hash", b"fingerprint_hash", "language", b"language", "meeting_id", b"meeting_id", "notice_version", b"notice_version", "participant_id", b"participant_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "fingerprint_hash", b"fingerprint_hash", "language", b"language", "meeting_id", b"meeting_id", "notice_version", b"notice_version", "participant_id", b"participant_id", "presence_required", b"presence_required", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
