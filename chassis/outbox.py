@@ -59,6 +59,8 @@ def create_table(role: str | None) -> None:
 
 async def put(connection: AsyncConnection, *messages: Message) -> None:
     """Publish these events once the connection's transaction is committed."""
+    if not messages:
+        return
     trace = headers()
     rows = [
         {

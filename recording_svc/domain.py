@@ -1,6 +1,6 @@
 """What a recording is, which states it goes through, and what the answers mean for its audio."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -182,6 +182,8 @@ class Recording:
     grounds: Grounds | None = None
     # Something was removed: from here there is no way back.
     removal_began: bool = False
+    # Why another version of the same object was erased before this one came. Looked up, never stored.
+    bound_by: Grounds | None = None
     erase_requested_at: datetime | None = None
     erased_at: datetime | None = None
     certificate: str = ""
@@ -243,6 +245,8 @@ def judge(recording: Recording, opinion: Opinion, now: datetime, times: Times) -
     """What must happen to a recording of which nothing was removed yet."""
     if recording.erase_requested_at:
         return _erase(Grounds("OWNER_DELETED", recording.erase_requested_at), now)
+    if recording.bound_by:
+        return _erase(replace(recording.bound_by, decided_at=now), now)
     stage = recording.transcription.stage
     if stage is Stage.NONE:
         wait = times.backoff(times.sweep, recording.looks, times.recheck)
@@ -289,6 +293,23 @@ def _erase(grounds: Grounds, now: datetime) -> Step:
     return Step(State.ERASING, grounds.reason, now, grounds)
 
 
+def bound(recording: Recording, versions: Iterable[Recording]) -> Recording:
+    """The recording, bound by the erasure of an earlier version of the same object where there was one.
+
+    Its transcript was made when that one was erased; what comes again under its name must not bring the audio back,
+    whatever the answers say by now.
+    """
+    erased = [
+        one.grounds
+        for one in versions
+        if one.recording_id != recording.recording_id
+        and (one.state is State.ERASED or one.removal_began)
+        and one.grounds is not None
+        and one.grounds.decided_at < recording.discovered_at
+    ]
+    return replace(recording, bound_by=max(erased, key=lambda grounds: grounds.decided_at, default=None))
+
+
 def retention_ends(recording: Recording) -> datetime | None:
     """When the room's retention is over; None where it keeps audio until its owner deletes it."""
     if recording.match.retention_days is None:
@@ -299,6 +320,7 @@ def retention_ends(recording: Recording) -> datetime | None:
 def may_be_heard(recording: Recording, opinion: Opinion, now: datetime) -> bool:
     """Whether the audio may be handed out at this moment: only on KEEP, and only while nothing speaks against it."""
     verdict, over = opinion.verdict, retention_ends(recording)
-    if _is_going(recording.state) or recording.erase_requested_at or (over and over <= now):
+    bars = (_is_going(recording.state), recording.erase_requested_at, recording.bound_by, over and over <= now)
+    if any(bars):
         return False
     return not opinion.silence and verdict is not None and verdict.decision is Decision.KEEP

@@ -83,6 +83,8 @@ def _arrival(bucket: Any, described: Any) -> Arrival:
     size, version = described.get("size", 0), described.get("versionId") or ""
     if not isinstance(bucket, str) or not isinstance(version, str):
         raise TypeError("a name that is no text")
+    if len(version) > _LONGEST_KEY or not (version.isascii() and version.isprintable()):
+        raise ValueError("the object's version id is none that S3 can have")
     if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**63:
         raise ValueError(f"a size of {size!r}")
     return Arrival(bucket, key, version, size)

@@ -16,7 +16,7 @@ from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, N
 from recording_svc.consent import Consent
 from recording_svc.domain import Copy, CopyKind, CopyState, Decision, Recording, State, may_be_heard
 from recording_svc.events import STATES
-from recording_svc.settlement import Settlement
+from recording_svc.settlement import Settlement, with_bounds
 from recording_svc.store import Page, PlaceTakenError, RecordingGoneError, Recordings
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -100,7 +100,8 @@ class RecordingServicer(RecordingServiceServicer):
             await self._recordings.look_now([recording.recording_id], self._now())
             self._wake()
         # Read again: the answer took its time, and an erasure may have begun meanwhile.
-        if not may_be_heard(await self._known(request.recording_id), opinion, self._now()):
+        now_known = await with_bounds(self._recordings, await self._known(request.recording_id))
+        if not may_be_heard(now_known, opinion, self._now()):
             raise FailedPrecondition(
                 f"the audio of recording {recording.recording_id} is withheld "
                 f"({opinion.silence or recording.reason}): try again later",
@@ -137,9 +138,10 @@ class RecordingServicer(RecordingServiceServicer):
 
     async def _refuse_if_denied(self, recording: Recording) -> None:
         opinion = await self._consent.ask(recording.object_key, recording.transcription.duration_ms)
-        if opinion.verdict is not None and opinion.verdict.decision is Decision.DELETE:
+        refused = opinion.verdict is not None and opinion.verdict.decision is Decision.DELETE
+        if refused or (await with_bounds(self._recordings, recording)).bound_by:
             raise FailedPrecondition(
-                f"the meeting of recording {recording.recording_id} has a refusal: write no audio",
+                f"the audio of recording {recording.recording_id} is refused: write none",
                 reason="AUDIO_REFUSED",
             )
 

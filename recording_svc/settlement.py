@@ -21,6 +21,7 @@ from recording_svc.domain import (
     State,
     Step,
     Times,
+    bound,
     judge,
     move,
 )
@@ -103,7 +104,7 @@ class Settlement:
             return await self._look_back(recording)
         if recording.state in (State.ERASING, State.BLOCKED) and recording.removal_began:
             return await self._carry_out(recording)
-        learned = await self._learn_transcript(recording)
+        learned = await self._learn_transcript(await with_bounds(self._recordings, recording))
         opinion = await self._ask(learned)
         if opinion.match is not None:
             learned = replace(learned, match=opinion.match)
@@ -214,6 +215,11 @@ class Settlement:
                 before=before.state.value, meeting_ids=list(after.match.meeting_ids),
             )  # fmt: skip
         return saved
+
+
+async def with_bounds(recordings: Recordings, recording: Recording) -> Recording:
+    """The recording, knowing whether what came before it under the same key was erased."""
+    return bound(recording, await recordings.of_versions(recording.bucket, [recording.object_key]))
 
 
 def _is_held(copy: Copy) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import outbox
 from chassis.database import Database
-from recording_svc.domain import Arrival, Copy, CopyKind, CopyState, Recording, StaleError, State
+from recording_svc.domain import Arrival, Copy, CopyKind, CopyState, Recording, StaleError, State, bound
 from recording_svc.events import discovered
 from recording_svc.remnants import Remnant, RemnantKind
 from recording_svc.store import Page, PlaceTakenError, RecordingGoneError
@@ -54,7 +54,10 @@ class PostgresRecordings:
             new = [to_recording(row) for row in inserted]
             if new:
                 await connection.execute(insert(COPIES), [_original(one, now) for one in new])
-                await outbox.put(connection, *(discovered(one) for one in new))
+                # What was erased before needs no second transcript: it is due at once, and goes.
+                versions = await _of_versions(connection, {(one.bucket, one.object_key) for one in new})
+                told = [discovered(one) for one in new if bound(one, versions).bound_by is None]
+                await outbox.put(connection, *told)
             # Without versions the same key may come back under the id that was erased.
             back = tuple_(_R.bucket, _R.object_key, _R.version_id).in_([identity for identity, _ in unique])
             await _make_due(connection, back & (_R.state == State.ERASED), now)
@@ -175,9 +178,8 @@ class PostgresRecordings:
             return [to_remnant(row) for row in await connection.execute(query)]
 
     async def of_versions(self, bucket: str, keys: Collection[str]) -> list[Recording]:
-        query = select(RECORDINGS).where((_R.bucket == bucket) & _R.object_key.in_(keys))
         async with self._database.begin() as connection:
-            return [to_recording(row) for row in await connection.execute(query)]
+            return await _of_versions(connection, {(bucket, key) for key in keys})
 
     async def holders(self, bucket: str, keys: Collection[str]) -> dict[str, Recording]:
         there = (_C.kind == CopyKind.MP3) & (_C.bucket == bucket) & _C.key.in_(keys)
@@ -201,6 +203,11 @@ class PostgresRecordings:
         async with self._database.begin() as connection:
             gone = {"state": CopyState.GONE.value, "gone_at": now}
             await connection.execute(update(COPIES).where(original).values(gone))
+
+
+async def _of_versions(connection: AsyncConnection, objects: Collection[tuple[str, str]]) -> list[Recording]:
+    query = select(RECORDINGS).where(tuple_(_R.bucket, _R.object_key).in_(objects))
+    return [to_recording(row) for row in await connection.execute(query)]
 
 
 async def _make_due(connection: AsyncConnection, which: ColumnElement[bool], now: datetime) -> None:

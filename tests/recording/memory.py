@@ -8,7 +8,7 @@ from datetime import datetime
 
 from google.protobuf.message import Message
 
-from recording_svc.domain import Arrival, Copy, CopyKind, CopyState, Recording, StaleError, State
+from recording_svc.domain import Arrival, Copy, CopyKind, CopyState, Recording, StaleError, State, bound
 from recording_svc.events import discovered
 from recording_svc.remnants import Remnant, RemnantKind
 from recording_svc.store import Page, PlaceTakenError, RecordingGoneError
@@ -37,7 +37,8 @@ class MemoryRecordings:
                 new.append(replace(recording, next_look_at=now))
                 self._rows[identity] = new[-1]
                 self._add(identity, CopyKind.ORIGINAL, one.bucket, one.key)
-                self.published.append(discovered(recording))
+                if bound(recording, await self.of_versions(one.bucket, [one.key])).bound_by is None:
+                    self.published.append(discovered(recording))
             elif known.state is State.ERASED:
                 self._make_due(known, now)
         return new

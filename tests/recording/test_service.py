@@ -87,6 +87,23 @@ async def test_lists_by_meeting_and_owner_page_by_page(world: World, service: "R
     assert not (await service.ListRecordings(rpc.ListRecordingsRequest(owner_id="somebody else"))).recordings
 
 
+async def test_d2_audio_that_came_again_after_its_erasure_is_withheld(
+    world: World, service: "RecordingServiceAsyncStub"
+) -> None:
+    first = await world.arrive()
+    world.neighbours.refuse()
+    await world.settle(first)
+    world.answers.refusals.clear()
+    world.clock.advance(seconds=60)
+    second = await world.arrive(body=b"once more")
+    request = rpc.AuthorizeAudioRequest(recording_id=second.recording_id)
+    assert await refused(service.AuthorizeAudio(request)) == "CONSENT_UNDECIDED"
+    copy = rpc.RegisterCopyRequest(
+        recording_id=second.recording_id, kind=pb.COPY_KIND_MP3, bucket=world.cloud.audio, key="x.mp3"
+    )
+    assert await refused(service.RegisterCopy(copy)) == "AUDIO_REFUSED"
+
+
 async def test_d2_audio_is_authorized_on_the_verdict_of_this_moment(
     world: World, service: "RecordingServiceAsyncStub"
 ) -> None:

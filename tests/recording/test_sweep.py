@@ -90,6 +90,34 @@ async def test_d3_the_key_put_again_is_a_recording_that_is_erased_too(world: Wor
     assert world.lying() == []
 
 
+async def test_d3_the_key_put_again_does_not_come_back_though_everybody_agrees_by_now(world: World) -> None:
+    first, _ = await erased(world)
+    world.answers.refusals.clear()
+    world.clock.advance(seconds=60)
+    second = await world.arrive(body=b"once more")
+    gone = await world.settle(second)
+    assert (gone.state, gone.reason, world.lying()) == (State.ERASED, "SOMEBODY_REFUSED", [])
+    wanted = [one.recording_id for one in await published(world.recordings) if isinstance(one, RecordingDiscovered)]
+    assert wanted == [first.recording_id]
+
+
+async def test_d3_what_the_owner_deleted_does_not_come_back(world: World) -> None:
+    first = await world.arrive()
+    await world.settle(first)
+    assert (await world.settlement.request_erasure(first.recording_id)).state is State.ERASED
+    world.clock.advance(seconds=60)
+    gone = await world.settle(await world.arrive(body=b"once more"))
+    assert (gone.state, gone.reason, world.lying()) == (State.ERASED, "OWNER_DELETED", [])
+
+
+async def test_r5_a_version_that_was_there_before_the_erasure_is_judged_by_itself(world: World) -> None:
+    first, second = await world.arrive(), await world.arrive(body=b"another")
+    world.clock.advance(seconds=60)
+    assert (await world.settlement.request_erasure(first.recording_id)).state is State.ERASED
+    assert (await world.settle(second)).state is State.KEPT
+    assert len(world.lying()) == 1
+
+
 async def test_d3_an_upload_begun_after_the_erasure_is_aborted(world: World) -> None:
     recording, _ = await erased(world)
     world.cloud.oracle.create_multipart_upload(Bucket=world.cloud.recordings, Key=KEY)
