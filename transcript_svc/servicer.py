@@ -94,6 +94,10 @@ class TranscriptServicer(TranscriptServiceServicer):
         self, request: rpc.DeleteTranscriptRequest, context: Context
     ) -> rpc.DeleteTranscriptResponse:
         transcript = await self._get(request.transcript_id)
+        if transcript.locked:
+            raise FailedPrecondition(
+                "the transcript is locked: unlock it first, then delete it", reason="TRANSCRIPT_LOCKED"
+            )
         # The audio first: without the transcript nobody would ask for its erasure again.
         await self._recordings.EraseRecording(
             recording_service_pb2.EraseRecordingRequest(recording_id=transcript.recording_id), timeout=ERASE_SECONDS

@@ -159,6 +159,16 @@ async def test_deleting_a_transcript_erases_its_audio_first(service: Service) ->
     assert await service.transcripts.get(transcript_id) is None
 
 
+async def test_a_locked_transcript_is_not_deleted_and_keeps_its_audio(service: Service) -> None:
+    transcript_id = await service.transcribed()
+    await edit(service, transcript_id, locked=True)
+    with pytest.raises(FailedPrecondition) as error:
+        await service.call.DeleteTranscript(rpc.DeleteTranscriptRequest(transcript_id=transcript_id))
+    assert error.value.reason == "TRANSCRIPT_LOCKED"
+    assert service.recording_svc.fake.recordings["r1"].state != recording_pb2.RECORDING_STATE_ERASED
+    assert await service.transcripts.get(transcript_id) is not None
+
+
 async def test_a_transcript_stays_while_its_audio_is_not_erased(service: Service) -> None:
     transcript_id = await service.transcribed()
     service.recording_svc.fake.erasure_pending = True

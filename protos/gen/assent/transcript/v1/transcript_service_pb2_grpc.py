@@ -108,6 +108,7 @@ class TranscriptServiceServicer:
 
     def DeleteTranscript(self, request, context):
         """Erases the audio first, through recording_svc, and fails as that fails.
+        FAILED_PRECONDITION (TRANSCRIPT_LOCKED) for a locked one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,7 +39,9 @@ class TranscriptServiceStub:
     UpdateTranscript: _grpc.UnaryUnaryMultiCallable[_transcript_service_pb2.UpdateTranscriptRequest, _transcript_service_pb2.UpdateTranscriptResponse]
     """FAILED_PRECONDITION (TRANSCRIPT_LOCKED) for anything but unlocking a locked one."""
     DeleteTranscript: _grpc.UnaryUnaryMultiCallable[_transcript_service_pb2.DeleteTranscriptRequest, _transcript_service_pb2.DeleteTranscriptResponse]
-    """Erases the audio first, through recording_svc, and fails as that fails."""
+    """Erases the audio first, through recording_svc, and fails as that fails.
+    FAILED_PRECONDITION (TRANSCRIPT_LOCKED) for a locked one.
+    """
     RenderTranscript: _grpc.UnaryUnaryMultiCallable[_transcript_service_pb2.RenderTranscriptRequest, _transcript_service_pb2.RenderTranscriptResponse]
     ListTranscriptEvents: _grpc.UnaryUnaryMultiCallable[_transcript_service_pb2.ListTranscriptEventsRequest, _transcript_service_pb2.ListTranscriptEventsResponse]
     """What happened after a sequence number, so that a listener can join live events without a gap."""
@@ -61,7 +63,9 @@ class TranscriptServiceAsyncStub(TranscriptServiceStub):
     UpdateTranscript: _aio.UnaryUnaryMultiCallable[_transcript_service_pb2.UpdateTranscriptRequest, _transcript_service_pb2.UpdateTranscriptResponse]  # type: ignore[assignment]
     """FAILED_PRECONDITION (TRANSCRIPT_LOCKED) for anything but unlocking a locked one."""
     DeleteTranscript: _aio.UnaryUnaryMultiCallable[_transcript_service_pb2.DeleteTranscriptRequest, _transcript_service_pb2.DeleteTranscriptResponse]  # type: ignore[assignment]
-    """Erases the audio first, through recording_svc, and fails as that fails."""
+    """Erases the audio first, through recording_svc, and fails as that fails.
+    FAILED_PRECONDITION (TRANSCRIPT_LOCKED) for a locked one.
+    """
     RenderTranscript: _aio.UnaryUnaryMultiCallable[_transcript_service_pb2.RenderTranscriptRequest, _transcript_service_pb2.RenderTranscriptResponse]  # type: ignore[assignment]
     ListTranscriptEvents: _aio.UnaryUnaryMultiCallable[_transcript_service_pb2.ListTranscriptEventsRequest, _transcript_service_pb2.ListTranscriptEventsResponse]  # type: ignore[assignment]
     """What happened after a sequence number, so that a listener can join live events without a gap."""
@@ -104,7 +108,9 @@ class TranscriptServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _transcript_service_pb2.DeleteTranscriptRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_transcript_service_pb2.DeleteTranscriptResponse, _abc.Awaitable[_transcript_service_pb2.DeleteTranscriptResponse]]:
-        """Erases the audio first, through recording_svc, and fails as that fails."""
+        """Erases the audio first, through recording_svc, and fails as that fails.
+        FAILED_PRECONDITION (TRANSCRIPT_LOCKED) for a locked one.
+        """
 
     @_abc_1.abstractmethod
     def RenderTranscript(
