@@ -1,9 +1,10 @@
 /** The host's page: how many answered what, as it happens, and what became of each recording. */
 
+import "./recording-consent.js";
 import { element } from "./elements.js";
 import { LiveEvents } from "./live.js";
 import { certificateButton, idFromAddress, loadWithToken, startPage } from "./page.js";
-import { pageToken, participantTokenOfMeeting } from "./session.js";
+import { pageToken, participantTokenOfMeeting, signedInToken } from "./session.js";
 
 const byId = (id) => document.querySelector(`#${id}`);
 const id = idFromAddress();
@@ -24,11 +25,28 @@ async function show(api, token) {
   await showRecordings(api);
   byId("notice").hidden = true;
   byId("meeting").hidden = false;
+  showQuestion();
   const handlers = {
     CONSENT: ({ counts }) => showCounts(counts),
     RECORDING: ({ recording }) => showRecording(api, recording),
   };
-  new LiveEvents(`${path}/events`, token, { onEvent: (name, data) => handlers[name]?.(data) });
+  // Whether the meeting goes on is not told by itself: whoever comes or goes, and every recording, may have ended it.
+  const ask = async () => showMeeting(await api.get(path));
+  new LiveEvents(`${path}/events`, token, {
+    onEvent: (name, data) => {
+      handlers[name]?.(data);
+      ask().catch((error) => console.warn("the meeting could not be asked for again", error));
+    },
+  });
+}
+
+/** Somebody who was in the meeting can look at their answer here and change it, long after the call. */
+function showQuestion() {
+  const token = participantTokenOfMeeting(id) ?? (signedInToken() ? null : pageToken());
+  if (!token) return;
+  const question = document.querySelector("recording-consent");
+  question.setAttribute("meeting-id", id);
+  question.token = token;
 }
 
 function showMeeting(meeting) {

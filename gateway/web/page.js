@@ -131,8 +131,9 @@ export function certificateButton(api, texts, recordingId) {
   button.addEventListener("click", async () => {
     said.textContent = "";
     try {
-      const certificate = await api.download(`/v1/recordings/${encodeURIComponent(recordingId)}/certificate`);
-      saveFile(certificate, `certificate-${recordingId}.${certificate.type.includes("json") ? "json" : "jws"}`);
+      const { certificate } = await api.get(`/v1/recordings/${encodeURIComponent(recordingId)}/certificate`);
+      // Bare, as whoever verifies it expects it.
+      saveFile(new Blob([certificate], { type: "application/jose" }), `certificate-${recordingId}.jws`);
     } catch (error) {
       said.textContent = whyNoCertificate(texts, error);
     }

@@ -74,11 +74,11 @@ async function join({ meeting, participant, token }) {
   call.addEventListener("meeting_end", () => showLeft(mountCall));
 }
 
+/** Where the answers are counted: for the owner at once, for everybody after the call, to change an answer there. */
 function showHostPage(meeting) {
-  if (!meeting.host_room_url) return;
   const link = document.querySelector("#host-page");
   link.href = `/meetings/${encodeURIComponent(meeting.id)}`;
-  link.hidden = false;
+  link.hidden = !meeting.host_room_url;
 }
 
 function reactToTheCall() {
@@ -94,6 +94,8 @@ function reactToTheCall() {
 
 function showLeft(mountCall) {
   call.unmount();
+  document.querySelector("#recording").textContent = "";
+  document.querySelector("#host-page").hidden = false;
   showProblem(notice, texts.say("room.left_title"), texts.say("room.left"), {
     label: texts.say("room.join_again"),
     onClick: async () => {

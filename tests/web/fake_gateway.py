@@ -48,6 +48,7 @@ class FakeMeeting:
     room: str
     room_url: str
     people: set[str] = field(default_factory=set)
+    is_active: bool = True
     answers: dict[str, Answered] = field(default_factory=dict)
     by_request: dict[str, Answered] = field(default_factory=dict)
 
@@ -267,7 +268,7 @@ class FakeGateway:
             "room": meeting.room,
             "room_url": meeting.room_url,
             "start_time": "2026-11-22T10:00:00Z",
-            "is_active": True,
+            "is_active": meeting.is_active,
         }
         return shown | ({"host_room_url": f"{meeting.room_url}?roomKey=secret"} if is_owner else {})
 

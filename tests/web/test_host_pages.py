@@ -8,6 +8,7 @@ from playwright.async_api import Page, expect
 from tests.eventually import eventually
 from tests.web.conftest import Site
 from tests.web.fake_gateway import FakeGateway, FakeMeeting, participant_token
+from tests.web.question import NO, YES, question
 from tests.web.speech import transcript
 
 ID = "meeting-1"
@@ -76,7 +77,7 @@ async def test_a_recordings_way_is_followed_to_its_certificate(
     await expect(page.get_by_role("link", name="Transcript")).to_have_attribute("href", "/transcripts/transcript-1")
     async with page.expect_download() as downloading:
         await page.get_by_role("button", name="Download the certificate").click()
-    assert (await downloading.value).suggested_filename == "certificate-recording-1.json"
+    assert (await downloading.value).suggested_filename == "certificate-recording-1.jws"
 
 
 async def test_a_participant_sees_the_counts_and_no_recordings(
@@ -87,6 +88,37 @@ async def test_a_participant_sees_the_counts_and_no_recordings(
     await expect(page.get_by_text("Recordings are shown to the room's owner.")).to_be_visible()
     assert await shown_counts(page) == ["3", "0", "0", "3"]
     assert await page.locator("#recordings li").count() == 0
+
+
+async def test_a_participant_changes_the_answer_after_the_call(
+    page: Page, site: Site, fake: FakeGateway, meeting: FakeMeeting
+) -> None:
+    await page.goto(f"{site.url}/meetings/{ID}#token={participant_token(ID, 'ana')}")
+    await question(page).get_by_role("button", name=YES).click()
+    await expect(question(page)).to_be_hidden()
+    await page.reload()
+    await page.get_by_role("button", name="Change my answer").click()
+    await question(page).get_by_role("button", name=NO).click()
+    await expect(question(page)).to_be_hidden()
+    assert await shown_counts(page) == ["3", "0", "1", "2"]
+
+
+async def test_the_owner_is_not_asked_on_the_meetings_page(page: Page, site: Site, meeting: FakeMeeting) -> None:
+    await page.goto(f"{site.url}/meetings/{ID}#token={site.owner_token}")
+    await expect(page.locator("#counts")).to_be_visible()
+    await expect(question(page)).to_have_count(0)
+
+
+async def test_a_meeting_that_ends_is_shown_to_have_ended(
+    page: Page, site: Site, fake: FakeGateway, meeting: FakeMeeting
+) -> None:
+    await page.goto(f"{site.url}/meetings/{ID}#token={site.owner_token}")
+    await expect(page.get_by_text("Under way")).to_be_visible()
+    await eventually(lambda: connected(fake))
+    meeting.is_active = False
+    fake.recordings["recording-1"] = recording("discovered")
+    await fake.emit(ID, "RECORDING", recording=recording("discovered"))
+    await expect(page.get_by_text("Ended")).to_be_visible()
 
 
 async def test_somebody_elses_meeting_is_explained(page: Page, site: Site, meeting: FakeMeeting) -> None:

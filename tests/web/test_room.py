@@ -32,6 +32,10 @@ async def test_the_vendored_embed_is_driven_and_the_page_reacts(
     await expect(recording).to_be_hidden()
     await whereby.say(page, "leave", {"removed": False})
     await expect(page.get_by_role("heading", name="You have left the call")).to_be_visible()
+    await expect(page.locator("#recording")).to_be_empty()
+    await expect(page.get_by_role("link", name="Answers and recordings")).to_have_attribute(
+        "href", re.compile("^/meetings/.+")
+    )
     await expect(question(page)).to_be_visible()
     await page.get_by_role("button", name="Join again").click()
     await expect(page.frame_locator("whereby-embed iframe").locator("#toolbar")).to_be_visible()

@@ -1,7 +1,6 @@
 """The transcript's page: its making as it happens, its words, and what became of the audio."""
 
 import asyncio
-import json
 from pathlib import Path
 
 from playwright.async_api import Page, expect
@@ -112,9 +111,9 @@ async def test_erased_audio_is_said_and_proven(page: Page, site: Site, fake: Fak
     async with page.expect_download() as downloading:
         await page.get_by_role("button", name="Download the certificate").click()
     download = await downloading.value
-    assert download.suggested_filename == "certificate-recording-1.json"
+    assert download.suggested_filename == "certificate-recording-1.jws"
     saved = await asyncio.to_thread(Path(await download.path()).read_text)
-    assert json.loads(saved) == {"certificate": "header.recording-1.signature"}
+    assert saved == "header.recording-1.signature"
 
 
 async def test_a_refusal_between_two_looks_is_said(page: Page, site: Site, fake: FakeGateway) -> None:
