@@ -66,7 +66,7 @@ down: setup  ## Stop it.
 	@$(RUN)python -m deploy.local down
 
 status: setup  ## Show what runs, where, and its log.
-	@$(RUN)python -m deploy.local status
+	@$(RUN)python -m deploy.local status || true
 
 demo: setup  ## The main job on a real recording, told as a story.
 	@$(RUN)python -m deploy.demo

@@ -37,10 +37,12 @@ def run(screen: Screen) -> None:
         variables = stack.up()
     story = make(variables, stack.run_dir.path, screen)
     second, refused, agreed = story.tell()
-    with screen.step("6. See for yourself"):
+    with screen.step("5. See for yourself"):
         show_pages(story.owner, second, (refused, agreed), screen)
         screen.say("Anybody may open a room. The other pages know the owner once this was opened:")
         screen.line(f"{story.owner.url}/transcripts/{agreed.transcript['id']}#token={variables['ASSENT_OWNER_TOKEN']}")
+        screen.say("Ben may still change his mind (in another browser); then this audio is erased too:")
+        screen.line(f"{story.owner.url}/meetings/{second.meeting_id}#token={second.ben.assent.token}")
     screen.total()
     screen.line("The stack goes on running. Stop it with: make down")
 
@@ -62,7 +64,7 @@ def show_pages(owner: Assent, call: Call, heard: tuple[Heard, Heard], screen: Sc
     mine = f"try-{secrets.token_hex(2)}"
     owner.post("/v1/rooms", {"name": mine}, status=201)
     pages = {"home": "/", "room": f"/{call.room}", "its meeting": f"/meetings/{call.meeting_id}"}
-    pages |= {"transcript 1": first, "transcript 2": second, "a room for you": f"/{mine}"}
+    pages |= {"erased": first, "kept": second, "a room for you": f"/{mine}"}
     stranger = owner.seen_by(None)
     for name, path in pages.items():
         answer = stranger.ask("GET", path)
@@ -70,7 +72,9 @@ def show_pages(owner: Assent, call: Call, heard: tuple[Heard, Heard], screen: Sc
         is_page = answer.status_code == 200 and kind.startswith("text/html")
         expect(is_page, f"a page at {path}", f"status {answer.status_code}, Content-Type {kind}")
         screen.fact(name, f"{owner.url}{path}")
-    screen.say("Open your room in two browsers and answer; when both have left, the recording arrives.")
+    screen.say(
+        "Open your room in two browsers and answer; when both have left, the recording arrives on the home page."
+    )
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ class Assent:
 
     def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url
+        self.token = token
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._client = httpx.Client(base_url=url, timeout=ANSWER_SECONDS, trust_env=False)
 

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from deploy.demo.api import Assent, Json, StandIn, UnexpectedError, expect, problem, until
+from deploy.demo.api import Assent, Json, StandIn, UnexpectedError, expect, until
 from deploy.demo.audio import Found, length
 from deploy.demo.proofs import Proofs
 from deploy.demo.screen import Screen
@@ -15,7 +15,6 @@ from deploy.local.sample import MEETING, WORDS
 
 HEARD_WITHIN = 30.0  # seconds from the file in S3 to our service knowing it
 BEGUN_WITHIN = 30.0  # seconds from there to a transcript
-GONE_WITHIN = 10.0  # seconds from a late denial
 MOST_WRONG = 0.15  # word error rate
 LINES_SHOWN = 3
 FINAL = ("completed", "failed", "no_audio")
@@ -73,9 +72,6 @@ class Story:
             second = self.meet("review", ben_agrees=True)
             agreed = self.transcribe(second)
             self.kept(second, agreed)
-        with self.screen.step("5. Later Ben changes his mind"):
-            self.refuse_late(second, agreed)
-            self.gone(second, agreed)
         return second, refused, agreed
 
     def meet(self, topic: str, ben_agrees: bool) -> Call:
@@ -139,24 +135,6 @@ class Story:
         left = self.proofs.listed("afterwards")
         expect(heard.arrived in left, "the original to stay", left)
         self.proofs.plays(call.ana.assent, heard.transcript)
-
-    def refuse_late(self, call: Call, heard: Heard) -> None:
-        """The audio, kept until now, is gone within seconds."""
-        path = f"/v1/transcripts/{heard.transcript['id']}/audio/mp3"
-        self.answer(call, call.ben, agrees=False)
-        committed = time.monotonic()
-        answer = self.owner.ask("GET", path)
-        expect(answer.status_code in (409, 410), "the audio withheld from that moment on", problem(answer))
-        at_once = f"{answer.status_code} {answer.json().get('reason')}: the audio is withheld"
-        until(
-            lambda: problem(self.owner.ask("GET", path)),
-            lambda seen: "AUDIO_DELETED" in seen,
-            GONE_WITHIN,
-            f"GET {path} to answer 410 AUDIO_DELETED",
-        )
-        took = time.monotonic() - committed
-        self.screen.proof("asked at once", at_once)
-        self.screen.proof("erased", f"{took:.1f} s after his answer was committed")
 
     def _open(self, room: str) -> Call:
         asked = {"name": room, "recording_type": "cloud", "recording_trigger": "automatic-2nd-participant"}

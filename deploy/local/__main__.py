@@ -36,7 +36,10 @@ def up(stack: Stack) -> int:
 
 def down(stack: Stack) -> int:
     """Stop what was started."""
+    held = stack.parts["moto"].pid is not None
     stack.down()
+    if held:
+        print("The local S3 lived in memory: recordings and audio that it held are gone; transcripts stay.")
     return 0
 
 
