@@ -24,7 +24,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamConfig
 from nats.js.errors import Error as JetStreamError
 from nats.js.errors import FetchTimeoutError, NoStreamResponseError, NotFoundError
 
-from chassis.errors import ServiceError, Unavailable
+from chassis.errors import InvalidArgument, ServiceError, Unavailable
 from chassis.telemetry import headers, span
 
 log = structlog.get_logger()
@@ -230,6 +230,10 @@ class Bus:
         try:
             with span(f"consume {durable}", received.headers):
                 await handle(Delivery(message, attempt))
+        except InvalidArgument as error:
+            # It would fail the same way for ever.
+            log.error("event_refused", durable=durable, attempt=attempt, error=_brief(error))
+            await _answer(received.term)
         except Exception as error:
             delay = min(0.25 * 2 ** min(attempt, 10), _LONGEST_DELAY)
             # Once or twice is the ordinary course: the owner was busy with the same thing.

@@ -3,7 +3,7 @@
 import hmac
 import re
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import structlog
@@ -65,7 +65,9 @@ class Envelope(_Sent):
     """What every webhook has."""
 
     id: Text
-    created_at: AwareDatetime
+    created_at: Annotated[
+        AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC))
+    ]
     type: Text
     data: dict[str, Any]
 

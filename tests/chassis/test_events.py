@@ -39,11 +39,14 @@ class Heard:
         self.events: list[AnswerSubmitted] = []
         self.attempts: dict[str, list[int]] = defaultdict(list)
         self.failures_left: dict[str, int] = {}
+        self.refused = ""
         self._changed = asyncio.Condition()
 
     async def __call__(self, delivery: Delivery[AnswerSubmitted]) -> None:
         meeting = delivery.message.meeting_id
         self.attempts[meeting].append(delivery.attempt)
+        if meeting == self.refused:
+            raise InvalidArgument("it can never be", reason="VALUE_INVALID")
         if self.failures_left.get(meeting):
             self.failures_left[meeting] -= 1
             raise RuntimeError("not yet")
@@ -127,6 +130,18 @@ async def test_an_unreadable_event_does_not_hold_up_the_next(bus: Bus, nats: Nat
     await bus.publish(AnswerSubmitted(meeting_id=meeting))
     bus.consume(AnswerSubmitted, consumer=durable(), handle=heard, at_once=1)
     await heard.until(lambda events: any(e.meeting_id == meeting for e in events))
+
+
+async def test_an_event_that_can_never_succeed_is_given_up(bus: Bus) -> None:
+    refused, meeting = uuid.uuid4().hex, uuid.uuid4().hex
+    heard = Heard()
+    heard.refused = refused
+    await bus.publish(AnswerSubmitted(meeting_id=refused))
+    await bus.publish(AnswerSubmitted(meeting_id=meeting))
+    heard.failures_left[meeting] = 3  # it outlasts what would be the other's retries
+    bus.consume(AnswerSubmitted, consumer=durable(), handle=heard, at_once=1)
+    await heard.until(lambda events: any(e.meeting_id == meeting for e in events))
+    assert (heard.attempts[refused], heard.attempts[meeting]) == ([1], [1, 2, 3, 4])
 
 
 async def test_a_listener_hears_what_is_published_while_it_listens(bus: Bus) -> None:

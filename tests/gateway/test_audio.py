@@ -8,7 +8,7 @@ from assent.transcript.v1 import transcript_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.errors import OutOfRange
+from chassis.errors import OutOfRange, Unavailable
 from gateway.ranges import parse_range
 from tests.eventually import eventually
 from tests.gateway.conftest import Stack, bearer
@@ -116,6 +116,23 @@ async def test_d2_audio_erased_between_length_and_first_byte_is_410(
     monkeypatch.setattr(stack.backend, "heard", erased_meanwhile)
     reply = await stack.http.get(mp3, headers=stack.owner())
     assert (reply.status_code, reply.json()["reason"], len(asked)) == (410, "AUDIO_DELETED", 2)
+
+
+async def test_storage_that_is_away_between_length_and_first_byte_is_503(
+    stack: Stack, mp3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard, asked = stack.backend.heard, []
+
+    def away_meanwhile(transcript_id: str) -> bytes:
+        asked.append(transcript_id)
+        if len(asked) > 1:
+            raise Unavailable("the audio's storage cannot be reached", reason="STORAGE_UNAVAILABLE")
+        return heard(transcript_id)
+
+    monkeypatch.setattr(stack.backend, "heard", away_meanwhile)
+    reply = await stack.http.get(mp3, headers=stack.owner())
+    # Asked for the length and the sound once each: what waited long is not tried again.
+    assert (reply.status_code, reply.json()["reason"], len(asked)) == (503, "STORAGE_UNAVAILABLE", 2)
 
 
 async def test_audio_is_streamed_as_it_is_read_and_no_further(stack: Stack, mp3: str) -> None:

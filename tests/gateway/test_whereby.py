@@ -115,6 +115,8 @@ def test_no_header_makes_the_check_fail_in_another_way(header: str, body: bytes)
         json.dumps({**envelope(), "id": 5}).encode(),
         json.dumps({**envelope(), "data": {"meetingId": "1"}}).encode(),
         json.dumps({**envelope(), "createdAt": "yesterday"}).encode(),
+        json.dumps({**envelope(), "createdAt": "0001-01-01T00:00:00+14:00"}).encode(),
+        json.dumps({**envelope(), "createdAt": "9999-12-31T23:59:59-14:00"}).encode(),
         json.dumps(envelope(meetingId="\ud800")).encode(),
     ],
 )
