@@ -39,7 +39,7 @@ class Heard:
         self.events: list[AnswerSubmitted] = []
         self.attempts: dict[str, list[int]] = defaultdict(list)
         self.failures_left: dict[str, int] = {}
-        self.refused = ""
+        self.refused: str | None = None
         self._changed = asyncio.Condition()
 
     async def __call__(self, delivery: Delivery[AnswerSubmitted]) -> None:
