@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +23,23 @@ PIECE = 256 * 1024
 # The last one answers a GET of a delete marker.
 NOT_THERE = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"}
 
-_CONFIG = AioConfig(
+# So long a listener waits for the first byte before hearing that the storage is away.
+FIRST_BYTE_SECONDS = 4.0
+
+_WORKING = AioConfig(
     connect_timeout=3,
     read_timeout=20,
     retries={"mode": "standard", "max_attempts": 3},
     # A checksum over the whole body would be reckoned in the event loop before its first byte is sent.
     request_checksum_calculation="when_required",
     s3={"payload_signing_enabled": False},
+)
+# A listener who plays holds a connection for as long as that takes, and must keep none from the next.
+_PLAYING = AioConfig(
+    connect_timeout=1,
+    read_timeout=10,
+    retries={"mode": "standard", "total_max_attempts": 2},
+    max_pool_connections=200,
 )
 
 
@@ -38,15 +48,16 @@ class Gone(Exception):
 
 
 class Buckets:
-    """The recordings bucket, to read, and the audio bucket, to write and read."""
+    """The recordings bucket, to read, and the audio bucket, to write and read. `playing` has less patience."""
 
-    def __init__(self, s3: "S3Client", audio_bucket: str) -> None:
+    def __init__(self, s3: "S3Client", playing: "S3Client", audio_bucket: str) -> None:
         self.s3 = s3
+        self.playing = playing
         self.audio_bucket = audio_bucket
 
     async def download(self, recording: Recording, path: Path) -> None:
         """Exactly this version, streamed to a file. Raises Gone and Unavailable."""
-        pieces = self._pieces(recording.bucket, recording.object_key, recording.version_id)
+        pieces = _pieces(self.s3, recording.bucket, recording.object_key, recording.version_id)
         with path.open("xb") as file:
             async with aclosing(pieces):
                 async for piece in pieces:
@@ -62,33 +73,44 @@ class Buckets:
         return Audio(self.audio_bucket, key, put.get("VersionId", "null"), size, put["ETag"].strip('"'))
 
     async def stream(self, audio: Audio, offset: int, length: int) -> AsyncGenerator[bytes, None]:
-        """A range of the mp3, piece by piece. Raises Gone and Unavailable."""
+        """A range of the mp3, piece by piece, the first one soon. Raises Gone and Unavailable."""
         wanted = f"bytes={offset}-{offset + length - 1}"
-        async with aclosing(self._pieces(audio.bucket, audio.object_key, audio.version_id, Range=wanted)) as pieces:
+        place = (audio.bucket, audio.object_key, audio.version_id)
+        async with aclosing(_pieces(self.playing, *place, Range=wanted)) as pieces:
+            with _translated():
+                async with asyncio.timeout(FIRST_BYTE_SECONDS):
+                    first = await anext(pieces, b"")
+            yield first
             async for piece in pieces:
                 yield piece
-
-    async def _pieces(self, bucket: str, key: str, version_id: str, **options: Any) -> AsyncGenerator[bytes, None]:
-        with _translated():
-            got = await self.s3.get_object(Bucket=bucket, Key=key, VersionId=version_id, **options)
-            async with got["Body"] as body:
-                async for piece in body.iter_chunks(PIECE):
-                    yield piece
 
 
 @asynccontextmanager
 async def open_buckets(settings: AwsSettings, audio_bucket: str) -> AsyncIterator[Buckets]:
-    """The buckets, over one S3 client that lives as long as the block."""
-    client = get_session().create_client(
-        "s3",
-        endpoint_url=settings.aws_endpoint_url,
-        region_name=settings.aws_region,
-        aws_access_key_id=settings.aws_access_key_id,
-        aws_secret_access_key=settings.aws_secret_access_key,
-        config=_CONFIG,
-    )
-    async with client as s3:
-        yield Buckets(s3, audio_bucket)
+    """The buckets, over S3 clients that live as long as the block."""
+
+    def client(config: AioConfig) -> "AbstractAsyncContextManager[S3Client]":
+        return get_session().create_client(
+            "s3",
+            endpoint_url=settings.aws_endpoint_url,
+            region_name=settings.aws_region,
+            aws_access_key_id=settings.aws_access_key_id,
+            aws_secret_access_key=settings.aws_secret_access_key,
+            config=config,
+        )
+
+    async with client(_WORKING) as working, client(_PLAYING) as playing:
+        yield Buckets(working, playing, audio_bucket)
+
+
+async def _pieces(
+    s3: "S3Client", bucket: str, key: str, version_id: str, **options: Any
+) -> AsyncGenerator[bytes, None]:
+    with _translated():
+        got = await s3.get_object(Bucket=bucket, Key=key, VersionId=version_id, **options)
+        async with got["Body"] as body:
+            async for piece in body.iter_chunks(PIECE):
+                yield piece
 
 
 @contextmanager

@@ -125,7 +125,7 @@ async def any_buckets(moto: Moto) -> AsyncIterator[Buckets]:
 @pytest.fixture
 def buckets(any_buckets: Buckets, cloud: Cloud) -> Buckets:
     """The test's own buckets, as the service uses them."""
-    return Buckets(any_buckets.s3, cloud.audio)
+    return Buckets(any_buckets.s3, any_buckets.playing, cloud.audio)
 
 
 @pytest.fixture
