@@ -24,7 +24,9 @@ from transcript_svc.recognition import recogniser
 from transcript_svc.scratch import Scratch
 from transcript_svc.servicer import TranscriptServicer
 from transcript_svc.settings import MigrationSettings, Settings
+from transcript_svc.settlement import Settlement
 from transcript_svc.store import PostgresTranscripts
+from transcript_svc.sweep import Sweep
 from transcript_svc.transcription import Transcription
 
 
@@ -47,12 +49,16 @@ async def serve(settings: Settings) -> None:
     ):
         recordings = RecordingServiceStub(channel)
         transcription = Transcription(transcripts, recordings, buckets, scratch, ears, settings.instance)
-        Events(recordings, transcripts, transcription).consume_from(bus)
-        servicer = TranscriptServicer(transcripts, recordings, Listening(recordings, buckets))
+        settlement = Settlement(recordings, transcripts)
+        Events(settlement, transcription).consume_from(bus)
+        servicer = TranscriptServicer(transcripts, recordings, Listening(recordings, transcripts, buckets))
         server.add(
             add_TranscriptServiceServicer_to_server, servicer, rpc.DESCRIPTOR.services_by_name["TranscriptService"]
         )
-        await server.run_until_signalled()
+        async with asyncio.TaskGroup() as group:  # a sweep that fails ends the process: it is started anew
+            sweeping = group.create_task(Sweep(transcripts, settlement, settings.sweep_seconds).run())
+            await server.run_until_signalled()
+            sweeping.cancel()
 
 
 async def migrate(settings: MigrationSettings) -> None:

@@ -10,6 +10,7 @@ from assent.recording.v1 import recording_service_pb2 as rpc
 from chassis.errors import FailedPrecondition, NotFound, OutOfRange
 from transcript_svc.buckets import Buckets, Gone
 from transcript_svc.domain import Audio, Transcript
+from transcript_svc.store import Transcripts
 
 if TYPE_CHECKING:
     from assent.recording.v1.recording_service_pb2_grpc import RecordingServiceAsyncStub
@@ -22,9 +23,14 @@ class Listening:
     """The mp3's bytes. recording_svc is asked for the verdict each time, and again while a stream runs."""
 
     def __init__(
-        self, recordings: "RecordingServiceAsyncStub", buckets: Buckets, clock: Callable[[], float] = time.monotonic
+        self,
+        recordings: "RecordingServiceAsyncStub",
+        transcripts: Transcripts,
+        buckets: Buckets,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._recordings = recordings
+        self._transcripts = transcripts
         self._buckets = buckets
         self._clock = clock
 
@@ -32,7 +38,12 @@ class Listening:
         """Raises FailedPrecondition (AUDIO_DELETED, CONSENT_UNDECIDED), and Unavailable where nobody can say."""
         if transcript.audio_deleted:
             raise FailedPrecondition("the audio was erased; the transcript stays", reason="AUDIO_DELETED")
-        await self._recordings.AuthorizeAudio(rpc.AuthorizeAudioRequest(recording_id=transcript.recording_id))
+        try:
+            await self._recordings.AuthorizeAudio(rpc.AuthorizeAudioRequest(recording_id=transcript.recording_id))
+        except FailedPrecondition as error:
+            if error.reason == "AUDIO_DELETED":  # and no event has told us so far
+                await self._transcripts.drop_audio(transcript.recording_id)
+            raise
 
     async def audio(self, transcript: Transcript) -> Audio:
         """Where the mp3 lies, if it may be heard now. Raises as `authorise`, and NotFound (AUDIO_NOT_FOUND)."""

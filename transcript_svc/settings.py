@@ -25,5 +25,7 @@ class Settings(AwsSettings, ServiceSettings):
     audio_bucket: str
     scratch_dir: Path
     recogniser: str = "pocketsphinx"
+    # How often recording_svc is asked for what no event told.
+    sweep_seconds: float = Field(30, gt=0)
     # Must outlive a restart: what an earlier life left on disk is wiped and released under this name.
     instance: str = Field(default_factory=socket.gethostname)

@@ -173,7 +173,9 @@ async def service(
             return service.moments.pop(0) if len(service.moments) > 1 else service.moments[0]
 
         servicer = TranscriptServicer(
-            memory_store.transcripts, recording_svc.stub, Listening(recording_svc.stub, buckets, clock)
+            memory_store.transcripts,
+            recording_svc.stub,
+            Listening(recording_svc.stub, memory_store.transcripts, buckets, clock),
         )
         descriptor = transcript_service_pb2.DESCRIPTOR.services_by_name["TranscriptService"]
         server.add(add_TranscriptServiceServicer_to_server, servicer, descriptor)

@@ -124,6 +124,14 @@ class MemoryTranscripts:
         ]
         return sorted(found, key=lambda row: (row.created_at, row.id), reverse=True)[:size]
 
+    async def unsettled(self, *, matched: bool, size: int, after: str) -> list[Transcript]:
+        found = [
+            replace(row, segments=())
+            for row in self._rows.values()
+            if row.id > after and bool(row.owner_id) == matched and not (matched and row.audio_deleted)
+        ]
+        return sorted(found, key=lambda row: row.id)[:size]
+
     async def edit(self, transcript_id: str, edit: Edit) -> Transcript | None:
         row = await self.get(transcript_id)
         if row is None:

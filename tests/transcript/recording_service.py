@@ -24,6 +24,9 @@ class FakeRecordings(RecordingServiceServicer):
         self.deaf_to_releases = False
         self.authorised = 0
         self.erasure_pending = False
+        # Which recordings were asked for, in order, and about which there is no answer.
+        self.asked: list[str] = []
+        self.silent_about: set[str] = set()
         # Called before a copy is registered, to look at what is there at that moment.
         self.on_register: Callable[[rpc.RegisterCopyRequest], None] = lambda request: None
 
@@ -45,6 +48,9 @@ class FakeRecordings(RecordingServiceServicer):
         return {recording_id for recording_id, place in self.present if place[0] == pb.COPY_KIND_SCRATCH}
 
     async def GetRecording(self, request: rpc.GetRecordingRequest, context: Any) -> rpc.GetRecordingResponse:
+        self.asked.append(request.recording_id)
+        if request.recording_id in self.silent_about:
+            raise Unavailable("away", reason="AWAY")
         return rpc.GetRecordingResponse(recording=self._known(request.recording_id))
 
     async def RegisterCopy(self, request: rpc.RegisterCopyRequest, context: Any) -> rpc.RegisterCopyResponse:

@@ -16,6 +16,7 @@ from tests.eventually import eventually
 from tests.transcript.surroundings import RecordingSvc, Store
 from transcript_svc.domain import Audio, Occupied, Outcome, Recording, Status, Transcript
 from transcript_svc.events import Events
+from transcript_svc.settlement import Settlement
 from transcript_svc.transcription import Transcription
 
 RECORDING = Recording("r1", "recordings", "room.mp4", "v1", (), "")
@@ -57,7 +58,8 @@ class Surroundings:
 @pytest.fixture
 async def around(memory_store: Store, recording_svc: RecordingSvc) -> Surroundings:
     workers = Workers()
-    events = Events(recording_svc.stub, memory_store.transcripts, cast(Transcription, workers))
+    settlement = Settlement(recording_svc.stub, memory_store.transcripts)
+    events = Events(settlement, cast(Transcription, workers))
     recording_svc.fake.add("r1", "recordings", "room.mp4", "v1")
     return Surroundings(events, workers, memory_store, recording_svc)
 

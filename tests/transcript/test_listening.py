@@ -62,6 +62,26 @@ async def test_nothing_is_handed_out_after_erasure_even_before_we_heard_of_it(se
     assert await refusals(service, transcript_id) == {"AUDIO_DELETED"}
 
 
+async def test_who_asks_for_erased_audio_tells_us_of_the_erasure(service: Service) -> None:
+    transcript_id = await service.transcribed()
+    service.recording_svc.fake.recordings["r1"].state = recording_pb2.RECORDING_STATE_ERASED
+    with pytest.raises(FailedPrecondition):
+        await service.call.GetAudioInfo(rpc.GetAudioInfoRequest(transcript_id=transcript_id))
+    transcript = await service.transcripts.get(transcript_id)
+    assert transcript is not None
+    assert transcript.audio_deleted
+    assert await service.transcripts.peaks(transcript_id) == ()
+
+
+async def test_audio_withheld_for_the_moment_stays(service: Service) -> None:
+    transcript_id = await service.transcribed()
+    service.recording_svc.fake.undecided = True
+    assert await refusals(service, transcript_id) == {"CONSENT_UNDECIDED"}
+    transcript = await service.transcripts.get(transcript_id)
+    assert transcript is not None
+    assert not transcript.audio_deleted
+
+
 async def test_nothing_is_handed_out_once_we_heard_of_the_erasure_whatever_else_is_said(service: Service) -> None:
     transcript_id = await service.transcribed()
     await service.transcripts.drop_audio("r1")

@@ -19,6 +19,7 @@ from chassis.database import Database
 from deploy.local import Nats, Postgres
 from deploy.local.sample import MEETING
 from tests.eventually import eventually
+from tests.transcript.begun import DONE, begin
 from tests.transcript.conftest import ROLE
 from tests.transcript.surroundings import Cloud, RecordingSvc
 from transcript_svc.domain import Status
@@ -141,6 +142,26 @@ async def test_a_process_killed_in_the_middle_of_the_work_ends_it_after_its_rest
     assert transcript is not None
     assert transcript.attempt == 2
     assert len(around.cloud.audio_versions()) == 1
+
+
+async def test_a_match_whose_event_was_lost_is_found_by_the_process_itself(around: Surroundings) -> None:
+    async with around.process("migrate") as migrating:
+        assert await migrating.wait() == 0
+    job = await begin(around.transcripts)
+    await around.transcripts.complete(job, DONE)
+    around.recording_svc.fake.add("r1", "recordings", "room.mp4", "v1").owner_id = "ben"
+    around.env["ASSENT_SWEEP_SECONDS"] = "0.2"
+
+    async def owner_is(owner: str) -> bool:
+        transcript = await around.transcripts.get(job.transcript_id)
+        return transcript is not None and transcript.owner_id == owner
+
+    async with around.process("serve") as process:
+        assert await eventually(lambda: owner_is("ben"))
+        around.recording_svc.fake.recordings["r1"].owner_id = "cleo"
+        assert await eventually(lambda: owner_is("cleo"))
+        process.terminate()
+        assert await process.wait() == 0
 
 
 async def test_settings_that_are_missing_are_named(around: Surroundings) -> None:

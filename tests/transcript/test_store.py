@@ -184,6 +184,22 @@ async def test_lists_hold_only_what_was_asked_for(transcripts: Transcripts) -> N
     assert len(await transcripts.page("", "ana", 10, None)) == 1
 
 
+async def test_what_others_may_have_news_of_comes_page_by_page_the_unmatched_apart(transcripts: Transcripts) -> None:
+    for recording_id, owner in (("r1", ""), ("r2", "ana"), ("r3", "ana"), ("r4", "ana"), ("r5", "")):
+        job = await transcripts.begin(replace(RECORDING, id=recording_id, owner_id=owner), "one", LONG)
+        assert job is not None
+        await transcripts.complete(job, DONE)
+    await transcripts.drop_audio("r4")
+    await transcripts.drop_audio("r5")
+    first = await transcripts.unsettled(matched=True, size=1, after="")
+    rest = await transcripts.unsettled(matched=True, size=9, after=first[0].id)
+    assert {transcript.recording_id for transcript in first + rest} == {"r2", "r3"}
+    assert len(first) == len(rest) == 1
+    unmatched = await transcripts.unsettled(matched=False, size=9, after="")
+    assert {transcript.recording_id for transcript in unmatched} == {"r1", "r5"}
+    assert unmatched[0].id < unmatched[1].id
+
+
 async def test_edits_change_what_they_name_and_nothing_else(transcripts: Transcripts) -> None:
     job = await begin(transcripts)
     await transcripts.edit(job.transcript_id, Edit(title="Budget"))

@@ -63,6 +63,10 @@ class Transcripts(Protocol):
         """Transcripts of a meeting, of an owner or of both, newest first, without segments."""
         ...
 
+    async def unsettled(self, *, matched: bool, size: int, after: str) -> list[Transcript]:
+        """Those without an owner, or those with one whose audio was not erased: after that id, without segments."""
+        ...
+
     async def edit(self, transcript_id: str, edit: Edit) -> Transcript | None:
         """The transcript as edited. Raises Locked."""
         ...

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, func, select, tuple_
+from sqlalchemy import Row, and_, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -96,11 +96,14 @@ class PostgresTranscripts:
             await _fail(connection, job, reason)
 
     async def match(self, recording: Recording) -> None:
+        meeting_ids = list(recording.meeting_ids)
+        # It is asked time and again: what is so already costs no write.
+        changed = or_(TRANSCRIPTS.c.meeting_ids != meeting_ids, TRANSCRIPTS.c.owner_id != recording.owner_id)
         async with self._database.begin() as connection:
             await connection.execute(
                 TRANSCRIPTS.update()
-                .where(TRANSCRIPTS.c.recording_id == recording.id)
-                .values(meeting_ids=list(recording.meeting_ids), owner_id=recording.owner_id)
+                .where(TRANSCRIPTS.c.recording_id == recording.id, changed)
+                .values(meeting_ids=meeting_ids, owner_id=recording.owner_id)
             )
 
     async def drop_audio(self, recording_id: str) -> None:
@@ -132,6 +135,17 @@ class PostgresTranscripts:
             query = query.where(TRANSCRIPTS.c.owner_id == owner_id)
         if after:
             query = query.where(tuple_(TRANSCRIPTS.c.created_at, TRANSCRIPTS.c.id) < after)
+        async with self._database.begin() as connection:
+            return [_transcript(row) for row in await connection.execute(query)]
+
+    async def unsettled(self, *, matched: bool, size: int, after: str) -> list[Transcript]:
+        kept = and_(TRANSCRIPTS.c.owner_id != "", TRANSCRIPTS.c.audio_deleted.is_(False))
+        query = (
+            select(TRANSCRIPTS)
+            .where(TRANSCRIPTS.c.id > after, kept if matched else TRANSCRIPTS.c.owner_id == "")
+            .order_by(TRANSCRIPTS.c.id)
+            .limit(size)
+        )
         async with self._database.begin() as connection:
             return [_transcript(row) for row in await connection.execute(query)]
 
