@@ -39,7 +39,7 @@ async def serve(settings: Settings) -> None:
     whereby = _whereby(settings)
     rooms, meetings = PostgresRooms(store), PostgresMeetings(store)
     answers, presence = PostgresAnswers(store), PostgresPresence(store)
-    opening = Opening(meetings, whereby, utc_now)
+    opening = Opening(rooms, meetings, whereby, utc_now)
     server = Server(settings.consent_listen, tls=settings.tls, health_listen=settings.consent_health_listen)
     server.add(
         add_MeetingServiceServicer_to_server,

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import structlog
@@ -16,7 +17,10 @@ from consent_svc.domain.rooms import RecordingType, Room
 log = structlog.get_logger()
 
 DEADLINE = 4.0
-"""Seconds for one call; below the 5 s that our own callers wait."""
+"""Seconds for one call, with the wait for its turn; below the 5 s that our own callers wait."""
+
+CALLS_AT_ONCE = 16
+"""A Whereby that hangs gets no more of them; the others wait for their turn."""
 
 _LONGEST_PREFIX = 39
 
@@ -45,6 +49,7 @@ class Whereby:
     def __init__(self, url: str, api_key: str, destination: Destination) -> None:
         self._http = httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {api_key}"}, timeout=DEADLINE)
         self._destination = destination
+        self._turns = asyncio.Semaphore(CALLS_AT_ONCE)
 
     async def __aenter__(self) -> "Whereby":
         await self._http.__aenter__()
@@ -58,16 +63,11 @@ class Whereby:
 
         Raises Unavailable (WHEREBY_UNAVAILABLE) when Whereby refuses, is silent or answers what we cannot read.
         """
+        answer = await self._call("POST", "/meetings", room.name, self._asked(room, closes_at))
         try:
-            async with asyncio.timeout(DEADLINE):
-                answer = await self._http.post("/meetings", json=self._asked(room, closes_at))
-            reply = _Reply.model_validate_json(answer.raise_for_status().content)
-        except httpx.HTTPStatusError as error:
-            self._log_refusal(room, error.response)
-            raise _unavailable() from None
-        except (httpx.HTTPError, TimeoutError, ValidationError) as error:
-            log.warning("whereby_unavailable", room=room.name, error=type(error).__name__)
-            raise _unavailable() from None
+            reply = _Reply.model_validate_json(answer)
+        except ValidationError as error:
+            raise _unavailable(room.name, error) from None
         return Meeting(
             meeting_id=reply.meeting_id,
             room=room.name,
@@ -79,6 +79,22 @@ class Whereby:
             closes_at=reply.end,
             settings=room.settings,
         )
+
+    async def delete_meeting(self, meeting: Meeting) -> None:
+        """Delete a meeting that nobody was sent into. Raises Unavailable (WHEREBY_UNAVAILABLE)."""
+        await self._call("DELETE", f"/meetings/{quote(meeting.meeting_id, safe='')}", meeting.room)
+
+    async def _call(self, method: str, path: str, room: str, body: dict[str, Any] | None = None) -> bytes:
+        try:
+            # Waiting for a turn counts too: our own callers do not wait any longer for it.
+            async with asyncio.timeout(DEADLINE), self._turns:
+                answer = await self._http.request(method, path, json=body)
+            return answer.raise_for_status().content
+        except httpx.HTTPStatusError as error:
+            self._log_refusal(room, error.response)
+            raise _refused() from None
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise _unavailable(room, error) from None
 
     def _asked(self, room: Room, closes_at: datetime) -> dict[str, Any]:
         return {
@@ -106,11 +122,16 @@ class Whereby:
             }
         return asked
 
-    def _log_refusal(self, room: Room, answer: httpx.Response) -> None:
+    def _log_refusal(self, room: str, answer: httpx.Response) -> None:
         # It says what is wrong with our request, and might repeat it.
         said = answer.text.replace(self._destination.secret_access_key, "[secret]")[:300]
-        log.error("whereby_refused", room=room.name, status=answer.status_code, said=said)
+        log.error("whereby_refused", room=room, status=answer.status_code, said=said)
 
 
-def _unavailable() -> Unavailable:
-    return Unavailable("Whereby made no meeting: try again in a moment", reason="WHEREBY_UNAVAILABLE")
+def _unavailable(room: str, error: Exception) -> Unavailable:
+    log.warning("whereby_unavailable", room=room, error=type(error).__name__)
+    return _refused()
+
+
+def _refused() -> Unavailable:
+    return Unavailable("Whereby does not answer as it should: try again in a moment", reason="WHEREBY_UNAVAILABLE")

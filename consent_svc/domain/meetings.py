@@ -1,12 +1,11 @@
 """Meetings: one Whereby meeting in a room. Consent belongs to it, never to the room."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from consent_svc.domain.presence import Attendance
-from consent_svc.domain.rooms import Room, RoomSettings
+from consent_svc.domain.rooms import RoomSettings
 
 
 @dataclass(frozen=True)
@@ -56,10 +55,10 @@ class Meetings(Protocol):
     async def active(self, room_name: str, now: datetime) -> Meeting | None:
         """The room's active meeting."""
 
-    async def open(self, room_name: str, make: Callable[[Room], Awaitable[Meeting]], now: datetime) -> Meeting:
-        """The room's active meeting, or the one that `make` makes; callers at one instant get the same.
+    async def open(self, meeting: Meeting, now: datetime) -> Meeting:
+        """Keep a new meeting where its room has no active one; returns the room's active meeting.
 
-        Raises NotFound (ROOM_NOT_FOUND), and whatever `make` raises.
+        Callers at one instant get the same. Raises NotFound (ROOM_NOT_FOUND) when the owner's room is gone.
         """
 
     async def admit(self, meeting_id: str, admission: Admission, now: datetime) -> str:

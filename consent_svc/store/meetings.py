@@ -1,7 +1,7 @@
 """Meetings in Postgres."""
 
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -14,8 +14,7 @@ from chassis import outbox
 from chassis.database import Database
 from consent_svc.domain.meetings import Admission, Meeting
 from consent_svc.domain.presence import Attendance
-from consent_svc.domain.rooms import Room
-from consent_svc.errors import meeting_not_found
+from consent_svc.errors import meeting_not_found, room_not_found
 from consent_svc.events import evidence_recorded, presence_changed
 from consent_svc.history import GENESIS
 from consent_svc.store.rooms import lock_room
@@ -34,13 +33,13 @@ class PostgresMeetings:
         async with self._database.begin() as connection:
             return await _active(connection, room_name, now)
 
-    async def open(self, room_name: str, make: Callable[[Room], Awaitable[Meeting]], now: datetime) -> Meeting:
+    async def open(self, meeting: Meeting, now: datetime) -> Meeting:
         async with self._database.begin() as connection:
-            room = await lock_room(connection, room_name)
+            if (await lock_room(connection, meeting.room)).owner_id != meeting.owner_id:
+                raise room_not_found(meeting.room)
             # Looked for under the lock: whoever had it before us has committed the meeting we want.
-            if meeting := await _active(connection, room_name, now):
-                return meeting
-            meeting = await make(room)
+            if active := await _active(connection, meeting.room, now):
+                return active
             await connection.execute(insert(MEETINGS).values(_values(meeting)))
             # Its recorder, or even its recording, may have been heard of before.
             await outbox.put(connection, evidence_recorded(meeting.meeting_id))

@@ -1,6 +1,5 @@
 """People, times, and short ways to say what happens in a meeting."""
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from consent_svc.domain.answers import Submission
@@ -14,7 +13,18 @@ TEN = NINE + timedelta(hours=1)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 ANA, BEN, CEM = "ana-4f1c", "ben-77aa", "cem-0b2d"
 OWNER = "owner-olga"
+NOBODY = ("", "")  # no participation before
 WHEREBY_ROOM = "/standup-7c9e6679"
+
+
+class Clock:
+    """Stands at nine until it is set."""
+
+    def __init__(self) -> None:
+        self.now = NINE
+
+    def __call__(self) -> datetime:
+        return self.now
 
 
 def room(name: str = "standup", owner: str = OWNER, settings: RoomSettings | None = None) -> Room:
@@ -36,15 +46,6 @@ def meeting(meeting_id: str = "m-1", of: Room | None = None, started_at: datetim
         closes_at=started_at + 8 * HOUR,
         settings=of.settings,
     )
-
-
-def maker(meeting_id: str = "m-1", started_at: datetime = NINE) -> Callable[[Room], Awaitable[Meeting]]:
-    """What makes a meeting in Whereby's place."""
-
-    async def make(of: Room) -> Meeting:
-        return meeting(meeting_id, of, started_at)
-
-    return make
 
 
 def admission(new_id: str, user_id: str = "", previous_id: str = "") -> Admission:

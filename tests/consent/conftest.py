@@ -16,11 +16,14 @@ from consent_svc.domain.answers import Answers
 from consent_svc.domain.meetings import Meetings
 from consent_svc.domain.presence import Presence
 from consent_svc.domain.rooms import Rooms
+from consent_svc.opening import Opening
 from consent_svc.store.answers import PostgresAnswers
 from consent_svc.store.meetings import PostgresMeetings
 from consent_svc.store.presence import PostgresPresence
 from consent_svc.store.rooms import PostgresRooms
 from deploy.local import Postgres
+from tests.consent.cases import Clock, room
+from tests.consent.fake_whereby import FakeWhereby
 from tests.consent.memory import Memory, MemoryAnswers, MemoryMeetings, MemoryPresence, MemoryRooms
 
 ROLE = "assent_consent"
@@ -95,6 +98,25 @@ def store(request: pytest.FixtureRequest) -> Store:
     """Both, one after the other."""
     found: Store = request.getfixturevalue(f"{request.param}_store")
     return found
+
+
+@pytest.fixture
+def whereby() -> FakeWhereby:
+    """Answers at once unless told otherwise."""
+    return FakeWhereby()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """What the time is."""
+    return Clock()
+
+
+@pytest.fixture
+async def opening(store: Store, whereby: FakeWhereby, clock: Clock) -> Opening:
+    """Opens the room standup, which is there, and any other."""
+    await store.rooms.add(room())
+    return Opening(store.rooms, store.meetings, whereby, clock)
 
 
 def parse(subject: str, payload: bytes) -> Message:

@@ -13,7 +13,7 @@ from chassis.errors import NotFound
 from consent_svc.domain.answers import Counts
 from consent_svc.domain.verdict import Answer, Decision, decide
 from consent_svc.store.answers import PostgresAnswers
-from tests.consent.cases import ANA, BEN, CEM, MINUTE, NINE, TEN, admission, maker, room, says
+from tests.consent.cases import ANA, BEN, CEM, MINUTE, NINE, TEN, admission, meeting, room, says
 from tests.consent.conftest import Store
 
 GRANTED, DENIED = Answer.GRANTED, Answer.DENIED
@@ -22,14 +22,14 @@ GRANTED, DENIED = Answer.GRANTED, Answer.DENIED
 @pytest.fixture
 async def opened(store: Store) -> Store:
     await store.rooms.add(room())
-    await store.meetings.open("standup", maker(), NINE)
+    await store.meetings.open(meeting(), NINE)
     return store
 
 
 @pytest.fixture
 async def opened_postgres(postgres_store: Store) -> Store:
     await postgres_store.rooms.add(room())
-    await postgres_store.meetings.open("standup", maker(), NINE)
+    await postgres_store.meetings.open(meeting(), NINE)
     return postgres_store
 
 
@@ -126,7 +126,7 @@ async def test_c3_the_same_request_at_once_on_many_connections_is_one_answer(ope
 
 async def test_c3_a_request_id_belongs_to_its_participant_and_meeting(opened: Store) -> None:
     await opened.rooms.add(room("retro"))
-    await opened.meetings.open("retro", maker("m-2"), NINE)
+    await opened.meetings.open(meeting("m-2", room("retro")), NINE)
     await opened.answers.submit(says(ANA, GRANTED, "r-1"), NINE)
     await opened.answers.submit(says(BEN, DENIED, "r-1"), NINE)
     await opened.answers.submit(says(ANA, DENIED, "r-1", meeting_id="m-2"), NINE)

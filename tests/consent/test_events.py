@@ -26,7 +26,7 @@ from consent_svc.domain.verdict import Answer
 from consent_svc.events import WebhookEvents, to_domain
 from consent_svc.servicer.messages import timestamp
 from deploy.local import Nats
-from tests.consent.cases import ANA, MINUTE, NINE, TEN, WHEREBY_ROOM, joined, left, maker, room, says, session
+from tests.consent.cases import ANA, MINUTE, NINE, TEN, WHEREBY_ROOM, joined, left, meeting, room, says, session
 from tests.consent.conftest import Store
 from tests.eventually import eventually
 
@@ -109,7 +109,7 @@ async def test_webhooks_become_presence_and_their_news_go_out(
 
         await eventually(everything)
         await postgres_store.rooms.add(room())
-        await postgres_store.meetings.open("standup", maker(), NINE)
+        await postgres_store.meetings.open(meeting(), NINE)
         await postgres_store.answers.submit(says(ANA, Answer.DENIED, "r-1"), NINE)
 
         async def all_told() -> bool:

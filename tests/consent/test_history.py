@@ -13,7 +13,7 @@ from consent_svc.domain.answers import HistoryEntry
 from consent_svc.domain.verdict import Answer
 from consent_svc.history import participant_digest
 from deploy.local import Postgres
-from tests.consent.cases import ANA, BEN, MINUTE, NINE, OWNER, TEN, maker, room, says
+from tests.consent.cases import ANA, BEN, MINUTE, NINE, OWNER, TEN, meeting, room, says
 from tests.consent.conftest import Store
 
 
@@ -47,7 +47,7 @@ async def told(store: Store) -> Store:
 
 async def _tell(store: Store) -> None:
     await store.rooms.add(room())
-    await store.meetings.open("standup", maker(), NINE)
+    await store.meetings.open(meeting(), NINE)
     for n, (who, answer) in enumerate([(ANA, Answer.GRANTED), (BEN, Answer.DENIED), (ANA, Answer.DENIED)]):
         await store.answers.submit(replace(says(who, answer, f"r-{n}"), language="pt-BR"), NINE + n * MINUTE)
 
@@ -129,7 +129,7 @@ async def test_c5_history_outlives_the_room(told: Store) -> None:
 
 async def test_history_names_nobody_and_cannot_be_joined_across_meetings(told: Store) -> None:
     await told.rooms.add(room("retro"))
-    await told.meetings.open("retro", maker("m-2"), NINE)
+    await told.meetings.open(meeting("m-2", room("retro")), NINE)
     await told.answers.submit(says(ANA, Answer.GRANTED, "r-9", meeting_id="m-2"), NINE)
     here, there = await told.answers.history("m-1", 0, 100), await told.answers.history("m-2", 0, 100)
     assert here[0].participant_digest == here[2].participant_digest != here[1].participant_digest

@@ -31,7 +31,7 @@ from tests.consent.cases import (
     WHEREBY_ROOM,
     joined,
     left,
-    maker,
+    meeting,
     room,
     session,
 )  # fmt: skip
@@ -145,10 +145,10 @@ async def test_a_repeated_event_is_no_news(store: Store) -> None:
 
 async def test_the_newest_count_holds_whatever_came_last(store: Store) -> None:
     await store.rooms.add(room())
-    await store.meetings.open("standup", maker(), NINE)
+    await store.meetings.open(meeting(), NINE)
     await record(store, joined(NINE + 2 * MINUTE, "c-2", BEN, 2), joined(NINE, "c-1", ANA, 1))
-    [meeting] = await store.meetings.get("m-1")
-    assert meeting.attendance.num_clients == 2
+    [found] = await store.meetings.get("m-1")
+    assert found.attendance.num_clients == 2
 
 
 async def test_a_count_of_zero_ends_stays_whose_leaving_was_lost(store: Store) -> None:
@@ -166,7 +166,7 @@ async def test_who_joined_is_there_even_where_the_count_says_nobody(store: Store
 
 async def test_recorder_streamer_and_captioner_are_not_people(store: Store) -> None:
     await store.rooms.add(room())
-    await store.meetings.open("standup", maker(), NINE)
+    await store.meetings.open(meeting(), NINE)
     for n, role in enumerate(("recorder", "streamer", "captioner")):
         await record(store, joined(NINE, f"c-{n}", f"machine-{n}", n + 1, role=role))
     assert (await store.answers.counts("m-1")).present == 0
@@ -176,7 +176,7 @@ async def test_recorder_streamer_and_captioner_are_not_people(store: Store) -> N
 
 async def test_who_is_known_only_by_leaving_was_present(store: Store) -> None:
     await store.rooms.add(room())
-    await store.meetings.open("standup", maker(), NINE)
+    await store.meetings.open(meeting(), NINE)
     await record(store, left(TEN, "c-1", ANA, 0))
     assert (await store.answers.counts("m-1")).present == 1
 
@@ -190,27 +190,27 @@ async def test_evidence_of_a_meeting_that_is_not_known_yet_waits_for_it(store: S
     await record(store, *STORY)
     assert not (await seen(store)).is_known
     await store.rooms.add(room())
-    await store.meetings.open("standup", maker(), NINE)
+    await store.meetings.open(meeting(), NINE)
     evidence = await seen(store)
     assert (evidence.is_known, evidence.owner_id, len(evidence.clients)) == (True, room().owner_id, 3)
-    [meeting] = await store.meetings.get("m-1")
-    assert (meeting.ended_at(TEN + HOUR), meeting.attendance.num_clients) == (TEN, 0)
+    [found] = await store.meetings.get("m-1")
+    assert (found.ended_at(TEN + HOUR), found.attendance.num_clients) == (TEN, 0)
 
 
 @pytest.mark.parametrize("first", [0, 1])
 async def test_a_session_that_begins_again_makes_the_meeting_active(store: Store, first: int) -> None:
     await store.rooms.add(room())
-    await store.meetings.open("standup", maker(), NINE)
+    await store.meetings.open(meeting(), NINE)
     events: list[PresenceEvent] = [session(TEN, started=False), joined(TEN + MINUTE, "c-9", ANA, 1, session="s-2")]
     await record(store, events[first], events[1 - first])
-    [meeting] = await store.meetings.get("m-1")
-    assert meeting.is_active(TEN + 2 * MINUTE)
+    [found] = await store.meetings.get("m-1")
+    assert found.is_active(TEN + 2 * MINUTE)
 
 
 async def test_a_recorder_that_lingers_does_not_keep_a_meeting_open(store: Store) -> None:
     await store.rooms.add(room())
-    await store.meetings.open("standup", maker(), NINE)
+    await store.meetings.open(meeting(), NINE)
     await record(store, session(NINE, started=True), session(TEN, started=False))
     await record(store, joined(TEN + SECOND, "c-9", "", 1, role="recorder"))
-    [meeting] = await store.meetings.get("m-1")
-    assert not meeting.is_active(TEN + MINUTE)
+    [found] = await store.meetings.get("m-1")
+    assert not found.is_active(TEN + MINUTE)

@@ -8,7 +8,7 @@ from assent.meeting.v1.meeting_events_pb2 import PresenceChanged
 
 from chassis.errors import AlreadyExists, NotFound
 from consent_svc.domain.rooms import RESERVED_NAMES, RoomMode, RoomSettings, fault_of_name, fault_of_settings
-from tests.consent.cases import HOUR, NINE, OWNER, TEN, maker, room
+from tests.consent.cases import HOUR, NINE, OWNER, TEN, meeting, room
 from tests.consent.conftest import Store
 
 
@@ -83,18 +83,18 @@ async def test_changes_at_the_same_instant_are_both_kept(store: Store) -> None:
 
 async def test_a_removed_room_ends_its_open_meeting_which_stays(store: Store) -> None:
     await store.rooms.add(room())
-    await store.meetings.open("standup", maker(), NINE)
+    await store.meetings.open(meeting(), NINE)
     await store.rooms.remove("standup", OWNER, TEN)
     with pytest.raises(NotFound):
         await store.rooms.get("standup")
-    [meeting] = await store.meetings.get("m-1")
-    assert (meeting.is_active(TEN), meeting.ended_at(TEN)) == (False, TEN)
+    [found] = await store.meetings.get("m-1")
+    assert (found.is_active(TEN), found.ended_at(TEN)) == (False, TEN)
     assert PresenceChanged(meeting_id="m-1") in await store.published()
 
 
 async def test_a_name_used_again_does_not_lead_into_the_old_meeting(store: Store) -> None:
     await store.rooms.add(room())
-    await store.meetings.open("standup", maker(), NINE)
+    await store.meetings.open(meeting(), NINE)
     await store.rooms.remove("standup", OWNER, TEN)
     await store.rooms.add(room(owner="somebody else"))
     assert await store.meetings.active("standup", TEN) is None

@@ -50,6 +50,9 @@ class World:
         self.made += 1
         return meeting(f"m-{self.made}", room, closes_at - MEETING_LENGTH)
 
+    async def delete_meeting(self, meeting: Meeting) -> None:
+        self.made -= 1
+
 
 @pytest.fixture
 def world() -> World:
@@ -59,7 +62,7 @@ def world() -> World:
 @pytest.fixture
 async def channel(store: Store, world: World, tls: Tls) -> AsyncIterator[grpc.aio.Channel]:
     server = Server("127.0.0.1:0", tls=tls)
-    opening = Opening(store.meetings, world, lambda: world.now)
+    opening = Opening(store.rooms, store.meetings, world, lambda: world.now)
     servicer = MeetingServicer(store.rooms, store.meetings, store.presence, opening, lambda: world.now)
     server.add(
         add_MeetingServiceServicer_to_server,

@@ -8,7 +8,7 @@ import pytest
 from consent_svc.domain.presence import Attendance
 from consent_svc.domain.rooms import ConsentPolicy, RoomSettings
 from consent_svc.domain.verdict import Answer, Decision, Person, Reason, Standing, decide
-from tests.consent.cases import ANA, BEN, HOUR, MINUTE, NINE, TEN, joined, maker, meeting, room, says, session
+from tests.consent.cases import ANA, BEN, HOUR, MINUTE, NINE, TEN, joined, meeting, room, says, session
 from tests.consent.conftest import Store
 
 STRICT = RoomSettings(consent_policy=ConsentPolicy.KEEP_IF_ALL_GRANTED, consent_deadline=24 * HOUR)
@@ -111,7 +111,7 @@ def test_nothing_is_concluded_from_nothing() -> None:
 
 async def test_c6_deny_then_grant_keeps_and_grant_then_deny_deletes(store: Store) -> None:
     await store.rooms.add(room())
-    await store.meetings.open("standup", maker(), NINE)
+    await store.meetings.open(meeting(), NINE)
     await store.answers.submit(says(ANA, Answer.DENIED, "r-1"), NINE)
     await store.answers.submit(says(ANA, Answer.GRANTED, "r-2"), NINE)
     assert decide(await store.answers.standings(["m-1"]), TEN).decision is Decision.KEEP
@@ -122,7 +122,7 @@ async def test_c6_deny_then_grant_keeps_and_grant_then_deny_deletes(store: Store
 
 async def test_c6_everyone_present_must_grant_however_we_know_of_them(store: Store) -> None:
     await store.rooms.add(room(settings=STRICT))
-    await store.meetings.open("standup", maker(), NINE)
+    await store.meetings.open(meeting(of=room(settings=STRICT)), NINE)
     await store.presence.record(joined(NINE, "c-1", BEN, 1, session="s-1"))
     await store.presence.record(session(TEN, started=False))
     await store.answers.submit(says(ANA, Answer.GRANTED, "r-1"), TEN)

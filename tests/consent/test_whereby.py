@@ -19,7 +19,8 @@ from chassis.errors import Unavailable
 from consent_svc import whereby as client
 from consent_svc.domain.rooms import RecordingTrigger, RecordingType, RoomMode, RoomSettings
 from consent_svc.whereby import Destination, Whereby
-from tests.consent.cases import HOUR, NINE, OWNER, room
+from tests.consent.cases import HOUR, NINE, OWNER, meeting, room
+from tests.eventually import eventually
 
 DESTINATION = Destination("recordings", "AKIAWHEREBY", "whereby's secret key")
 REPLY = {
@@ -41,12 +42,18 @@ class Server:
     body: bytes = json.dumps(REPLY).encode()
     silent: bool = False
     asked: list[tuple[str, str | None, dict[str, Any]]] = field(default_factory=list)
+    speaks: asyncio.Event = field(default_factory=asyncio.Event)
+    deleted: list[tuple[str, str | None]] = field(default_factory=list)
 
     async def answer(self, request: Request) -> Response:
         self.asked.append((request.url.path, request.headers.get("Authorization"), await request.json()))
         if self.silent:
-            await asyncio.Event().wait()
+            await self.speaks.wait()
         return Response(self.body, self.status, media_type="application/json")
+
+    async def forget(self, request: Request) -> Response:
+        self.deleted.append((request.scope["raw_path"].decode(), request.headers.get("Authorization")))
+        return Response(status_code=self.status)
 
 
 @pytest.fixture
@@ -55,7 +62,11 @@ async def server() -> AsyncIterator[Server]:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         stub = Server(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
-        app = Starlette(routes=[Route("/v1/meetings", stub.answer, methods=["POST"])])
+        routes = [
+            Route("/v1/meetings", stub.answer, methods=["POST"]),
+            Route("/v1/meetings/{meeting_id:path}", stub.forget, methods=["DELETE"]),
+        ]
+        app = Starlette(routes=routes)
         running = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=0))
         task = asyncio.create_task(running.serve([listener]))
         yield stub
@@ -146,6 +157,47 @@ async def test_silence_is_unavailable_by_a_deadline(
     async with asyncio.timeout(3):
         with pytest.raises(Unavailable):
             await whereby.create_meeting(room(), NINE)
+
+
+async def test_a_slow_whereby_gets_so_many_calls_at_once_and_the_others_after_them(
+    server: Server, whereby: Whereby
+) -> None:
+    server.silent = True
+    crowd = [asyncio.create_task(whereby.create_meeting(room(), NINE)) for _ in range(3 * client.CALLS_AT_ONCE)]
+
+    async def asked(calls: int) -> bool:
+        return len(server.asked) >= calls
+
+    await eventually(lambda: asked(client.CALLS_AT_ONCE), within=2)
+    with pytest.raises(TimeoutError):
+        await eventually(lambda: asked(client.CALLS_AT_ONCE + 1), within=0.3)
+    server.silent = False
+    server.speaks.set()
+    assert len(await asyncio.gather(*crowd)) == len(server.asked) == 3 * client.CALLS_AT_ONCE
+
+
+async def test_who_waits_for_a_turn_waits_no_longer_than_for_whereby(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "DEADLINE", 0.5)
+    monkeypatch.setattr(client, "CALLS_AT_ONCE", 1)
+    server.silent = True
+    async with Whereby(server.url, "api-key", DESTINATION) as whereby, asyncio.timeout(3):
+        crowd = (whereby.create_meeting(room(), NINE) for _ in range(10))
+        ended = await asyncio.gather(*crowd, return_exceptions=True)
+        assert {type(one) for one in ended} == {Unavailable}
+        server.silent = False
+        assert (await whereby.create_meeting(room(), NINE)).meeting_id == "m-1"
+
+
+async def test_a_meeting_is_deleted(server: Server, whereby: Whereby) -> None:
+    server.status = 204
+    await whereby.delete_meeting(meeting("m/1"))
+    assert server.deleted == [("/v1/meetings/m%2F1", "Bearer api-key")]
+    server.status = 500
+    with pytest.raises(Unavailable) as refused:
+        await whereby.delete_meeting(meeting())
+    assert refused.value.reason == "WHEREBY_UNAVAILABLE"
 
 
 async def test_nobody_there_is_unavailable() -> None:

@@ -1,0 +1,62 @@
+"""Whereby's place, taken by a fake that can hang, refuse and count."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+from chassis.errors import Unavailable
+from consent_svc.domain.meetings import Meeting
+from consent_svc.domain.rooms import Room
+from consent_svc.opening import MEETING_LENGTH
+from tests.consent.cases import meeting
+
+
+class FakeWhereby:
+    """Makes meetings, or keeps everybody waiting until `answers` is set."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.standing: set[str] = set()
+        self.away = self.keeps_all = False
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self.deletes = asyncio.Event()
+        self.deletes.set()
+        self._news = asyncio.Condition()
+
+    def hang(self) -> None:
+        """Answer nobody any more."""
+        self.answers.clear()
+
+    async def create_meeting(self, room: Room, closes_at: datetime) -> Meeting:
+        self.asked += 1
+        meeting_id = f"m-{self.asked}"
+        await self._tell()
+        await self.answers.wait()
+        if self.away:
+            raise Unavailable("away", reason="WHEREBY_UNAVAILABLE")
+        self.standing.add(meeting_id)
+        return meeting(meeting_id, room, closes_at - MEETING_LENGTH)
+
+    async def delete_meeting(self, meeting: Meeting) -> None:
+        await self.deletes.wait()
+        if self.keeps_all:
+            raise Unavailable("away", reason="WHEREBY_UNAVAILABLE")
+        self.standing.remove(meeting.meeting_id)
+        await self._tell()
+
+    async def asked_for(self, meetings: int) -> None:
+        """Returns once so many were asked for, answered or not."""
+        await self._until(lambda: self.asked >= meetings)
+
+    async def deleted_down_to(self, meeting_ids: set[str]) -> None:
+        """Returns once it has these meetings and no others."""
+        await self._until(lambda: self.standing == meeting_ids)
+
+    async def _tell(self) -> None:
+        async with self._news:
+            self._news.notify_all()
+
+    async def _until(self, happened: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5), self._news:
+            await self._news.wait_for(happened)
