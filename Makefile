@@ -45,8 +45,10 @@ lint: setup  ## Formatting, lint rules and protos.
 types: setup  ## mypy --strict.
 	$(RUN)mypy
 
+BASE := $(if $(shell git rev-parse -q --verify refs/heads/main),branch=main,ref=HEAD)
+
 breaking: setup  ## Protos stay compatible with those on main; stubs are what the protos say.
-	$(RUN)buf breaking --against '.git#branch=main'
+	$(RUN)buf breaking --against '.git#$(BASE)'
 	@mkdir -p build && rm -rf build/stubs && $(MAKE) --no-print-directory stubs STUBS=build/stubs >/dev/null
 	diff -r --exclude=__pycache__ build/stubs protos/gen || { echo "protos/gen is stale: run make stubs"; exit 1; }
 

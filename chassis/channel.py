@@ -37,9 +37,9 @@ _OPTIONS: list[tuple[str, str | int]] = [
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
-    # A service that was away must be found again soon after its return.
+    # A service that was away is found again within what the retries above bridge.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.max_reconnect_backoff_ms", 500),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
 ]
 

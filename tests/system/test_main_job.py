@@ -141,8 +141,7 @@ async def test_a_service_killed_in_the_middle_of_the_job_and_started_again_ends_
     await world.hang_up(call)
     recording = await world.transcribing(call)
     await world.until_half_way(recording["transcript_id"])
-    world.stack.kill(service)
-    world.stack.start(service)
+    await world.restart(service)
     settled = await world.recording(call, "erased" if refused else "kept", within=120)
     transcript = await world.get(f"/v1/transcripts/{settled['transcript_id']}")
     assert transcript["status"] == "completed"

@@ -64,6 +64,15 @@ class World:
         ):
             yield cls(stack, gateway, whereby)
 
+    async def restart(self, service: str) -> None:
+        """Kill a part as a power cut would, start it again, and wait until the gateway has found it."""
+        self.stack.kill(service)
+        self.stack.start(service)
+        await eventually(self._is_ready)
+
+    async def _is_ready(self) -> bool:
+        return (await self.gateway.get("/readyz")).status_code == 200
+
     # People
 
     async def ask(self, method: str, path: str, token: str | None = None, **request: Any) -> httpx.Response:
