@@ -4,19 +4,29 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import grpc
 import pytest
+from assent.consent.v1 import consent_service_pb2
+from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceStub, add_ConsentServiceServicer_to_server
+from assent.meeting.v1 import meeting_service_pb2
+from assent.meeting.v1.meeting_service_pb2_grpc import MeetingServiceStub, add_MeetingServiceServicer_to_server
 from google.protobuf import symbol_database
 from google.protobuf.message import Message
 from sqlalchemy import text
 
+from chassis.channel import Tls, connect
 from chassis.database import Database, migrate
+from chassis.server import Server
 from consent_svc.__main__ import MIGRATIONS
 from consent_svc.domain.answers import Answers
 from consent_svc.domain.meetings import Meetings
 from consent_svc.domain.presence import Presence
 from consent_svc.domain.rooms import Rooms
 from consent_svc.opening import Opening
+from consent_svc.servicer.answers import ConsentServicer
+from consent_svc.servicer.meetings import MeetingServicer
 from consent_svc.store.answers import PostgresAnswers
 from consent_svc.store.meetings import PostgresMeetings
 from consent_svc.store.presence import PostgresPresence
@@ -25,6 +35,10 @@ from deploy.local import Postgres
 from tests.consent.cases import Clock, room
 from tests.consent.fake_whereby import FakeWhereby
 from tests.consent.memory import Memory, MemoryAnswers, MemoryMeetings, MemoryPresence, MemoryRooms
+
+if TYPE_CHECKING:  # only the stubs' types know them
+    from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceAsyncStub
+    from assent.meeting.v1.meeting_service_pb2_grpc import MeetingServiceAsyncStub
 
 ROLE = "assent_consent"
 
@@ -117,6 +131,40 @@ async def opening(store: Store, whereby: FakeWhereby, clock: Clock) -> Opening:
     """Opens the room standup, which is there, and any other."""
     await store.rooms.add(room())
     return Opening(store.rooms, store.meetings, whereby, clock)
+
+
+@pytest.fixture
+async def channel(store: Store, whereby: FakeWhereby, clock: Clock, tls: Tls) -> AsyncIterator[grpc.aio.Channel]:
+    """Both services, on the store in either form."""
+    server = Server("127.0.0.1:0", tls=tls)
+    opening = Opening(store.rooms, store.meetings, whereby, clock)
+    servicer = MeetingServicer(store.rooms, store.meetings, store.presence, opening, clock)
+    server.add(
+        add_MeetingServiceServicer_to_server,
+        servicer,
+        meeting_service_pb2.DESCRIPTOR.services_by_name["MeetingService"],
+    )
+    server.add(
+        add_ConsentServiceServicer_to_server,
+        ConsentServicer(store.answers, clock),
+        consent_service_pb2.DESCRIPTOR.services_by_name["ConsentService"],
+    )
+    await server.start()
+    async with connect(f"localhost:{server.port}", tls) as channel:
+        yield channel
+    await server.stop()
+
+
+@pytest.fixture
+def rooms(channel: grpc.aio.Channel) -> "MeetingServiceAsyncStub":
+    """MeetingService."""
+    return MeetingServiceStub(channel)
+
+
+@pytest.fixture
+def answers(channel: grpc.aio.Channel) -> "ConsentServiceAsyncStub":
+    """ConsentService."""
+    return ConsentServiceStub(channel)
 
 
 def parse(subject: str, payload: bytes) -> Message:

@@ -1,116 +1,28 @@
-"""The two services over real gRPC with mutual TLS: what callers see, and the errors they get."""
+"""MeetingService over real gRPC with mutual TLS: what callers see, and the errors they get."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
-import grpc
 import pytest
-from assent.consent.v1 import consent_pb2, consent_service_pb2
 from assent.consent.v1 import consent_service_pb2 as consent
-from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceStub, add_ConsentServiceServicer_to_server
-from assent.meeting.v1 import meeting_pb2, meeting_service_pb2
+from assent.meeting.v1 import meeting_pb2
 from assent.meeting.v1 import meeting_service_pb2 as meetings
-from assent.meeting.v1.meeting_service_pb2_grpc import MeetingServiceStub, add_MeetingServiceServicer_to_server
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from chassis.channel import Tls, connect
-from chassis.errors import AlreadyExists, InvalidArgument, NotFound, ServiceError, Unavailable
-from chassis.server import Server
-from consent_svc.domain.meetings import Meeting
+from chassis.errors import AlreadyExists, InvalidArgument, NotFound, Unavailable
 from consent_svc.domain.presence import FinishedEvent
-from consent_svc.domain.rooms import Room
-from consent_svc.opening import MEETING_LENGTH, Opening
-from consent_svc.servicer.answers import ConsentServicer
-from consent_svc.servicer.meetings import MeetingServicer
-from tests.consent.cases import ANA, BEN, HOUR, MINUTE, NINE, OWNER, TEN, WHEREBY_ROOM, joined, left, meeting, session
+from tests.consent.calls import create, open_meeting, refused
+from tests.consent.cases import HOUR, MINUTE, NINE, OWNER, TEN, WHEREBY_ROOM, Clock, joined, left, session
 from tests.consent.conftest import Store
+from tests.consent.fake_whereby import FakeWhereby
 
 if TYPE_CHECKING:  # only the stubs' types know them
     from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceAsyncStub
     from assent.meeting.v1.meeting_service_pb2_grpc import MeetingServiceAsyncStub
 
 KEY = f"{WHEREBY_ROOM[1:]}-2026-03-02T09:01:00Z.mp4"
-
-
-@dataclass
-class World:
-    """What surrounds the service: the time, and whether Whereby answers."""
-
-    now: datetime = NINE
-    whereby_away: bool = False
-    made: int = 0
-
-    async def create_meeting(self, room: Room, closes_at: datetime) -> Meeting:
-        if self.whereby_away:
-            raise Unavailable("Whereby made no meeting", reason="WHEREBY_UNAVAILABLE")
-        self.made += 1
-        return meeting(f"m-{self.made}", room, closes_at - MEETING_LENGTH)
-
-    async def delete_meeting(self, meeting: Meeting) -> None:
-        self.made -= 1
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-async def channel(store: Store, world: World, tls: Tls) -> AsyncIterator[grpc.aio.Channel]:
-    server = Server("127.0.0.1:0", tls=tls)
-    opening = Opening(store.rooms, store.meetings, world, lambda: world.now)
-    servicer = MeetingServicer(store.rooms, store.meetings, store.presence, opening, lambda: world.now)
-    server.add(
-        add_MeetingServiceServicer_to_server,
-        servicer,
-        meeting_service_pb2.DESCRIPTOR.services_by_name["MeetingService"],
-    )
-    server.add(
-        add_ConsentServiceServicer_to_server,
-        ConsentServicer(store.answers, lambda: world.now),
-        consent_service_pb2.DESCRIPTOR.services_by_name["ConsentService"],
-    )
-    await server.start()
-    async with connect(f"localhost:{server.port}", tls) as channel:
-        yield channel
-    await server.stop()
-
-
-@pytest.fixture
-def rooms(channel: grpc.aio.Channel) -> "MeetingServiceAsyncStub":
-    return MeetingServiceStub(channel)
-
-
-@pytest.fixture
-def answers(channel: grpc.aio.Channel) -> "ConsentServiceAsyncStub":
-    return ConsentServiceStub(channel)
-
-
-async def refused(call: Awaitable[object], kind: type[ServiceError]) -> str:
-    with pytest.raises(kind) as raised:
-        await call
-    return raised.value.reason
-
-
-async def create(rooms: "MeetingServiceAsyncStub", name: str = "standup", **settings: object) -> meeting_pb2.Room:
-    chosen = meeting_pb2.RoomSettings(**settings)  # type: ignore[arg-type]  # each of its own type
-    asked = meetings.CreateRoomRequest(name=name, owner_id=OWNER, settings=chosen)
-    return (await rooms.CreateRoom(asked)).room
-
-
-async def open_meeting(rooms: "MeetingServiceAsyncStub") -> meetings.OpenMeetingResponse:
-    return await rooms.OpenMeeting(meetings.OpenMeetingRequest(room_name="standup"))
-
-
-def answer(
-    who: str, said: "consent_pb2.Answer.ValueType", request_id: str = "r-1", **more: Any
-) -> consent.SubmitAnswerRequest:
-    named = {"meeting_id": "m-1", "participant_id": who, "request_id": request_id, **more}
-    return consent.SubmitAnswerRequest(**named, answer=said)
 
 
 async def test_a_room_gets_the_defaults_for_what_is_left_out(rooms: "MeetingServiceAsyncStub") -> None:
@@ -175,9 +87,9 @@ async def test_a_page_token_that_is_none_of_ours_is_refused(
     assert await refused(negative, InvalidArgument) == "PAGE_SIZE_INVALID"
 
 
-async def test_an_update_changes_what_its_mask_names(rooms: "MeetingServiceAsyncStub", world: World) -> None:
+async def test_an_update_changes_what_its_mask_names(rooms: "MeetingServiceAsyncStub", clock: Clock) -> None:
     await create(rooms, is_locked=True, retention_days=30)
-    world.now = TEN
+    clock.now = TEN
     wanted = meeting_pb2.RoomSettings(recording_trigger=meeting_pb2.RECORDING_TRIGGER_PROMPT)
     request = meetings.UpdateRoomRequest(
         name="standup",
@@ -193,7 +105,7 @@ async def test_an_update_changes_what_its_mask_names(rooms: "MeetingServiceAsync
     assert await refused(rooms.UpdateRoom(request), InvalidArgument) == "UPDATE_MASK_INVALID"
 
 
-async def test_opening_a_room(rooms: "MeetingServiceAsyncStub", world: World) -> None:
+async def test_opening_a_room(rooms: "MeetingServiceAsyncStub", whereby: FakeWhereby) -> None:
     await create(rooms)
     opened = await open_meeting(rooms)
     found = opened.meeting
@@ -206,29 +118,29 @@ async def test_opening_a_room(rooms: "MeetingServiceAsyncStub", world: World) ->
     assert (await rooms.OpenMeeting(signed_in)).participant_id == "user_9"
     too_long = meetings.OpenMeetingRequest(room_name="standup", user_participant_id="x" * 37)
     assert await refused(rooms.OpenMeeting(too_long), InvalidArgument) == "PARTICIPANT_ID_INVALID"
-    assert world.made == 1
+    assert whereby.asked == 1
 
 
 async def test_two_people_opening_at_the_same_instant_get_one_meeting(
-    rooms: "MeetingServiceAsyncStub", world: World
+    rooms: "MeetingServiceAsyncStub", whereby: FakeWhereby
 ) -> None:
     await create(rooms)
     opened = await asyncio.gather(*(open_meeting(rooms) for _ in range(10)))
     assert {one.meeting.meeting_id for one in opened} == {"m-1"}
-    assert (len({one.participant_id for one in opened}), world.made) == (10, 1)
+    assert (len({one.participant_id for one in opened}), whereby.asked) == (10, 1)
 
 
-async def test_what_opening_may_end_in(rooms: "MeetingServiceAsyncStub", world: World) -> None:
+async def test_what_opening_may_end_in(rooms: "MeetingServiceAsyncStub", whereby: FakeWhereby) -> None:
     assert await refused(open_meeting(rooms), NotFound) == "ROOM_NOT_FOUND"
     await create(rooms)
-    world.whereby_away = True
+    whereby.away = True
     assert await refused(open_meeting(rooms), Unavailable) == "WHEREBY_UNAVAILABLE"
 
 
-async def test_a_deleted_room_ends_its_meeting(rooms: "MeetingServiceAsyncStub", world: World) -> None:
+async def test_a_deleted_room_ends_its_meeting(rooms: "MeetingServiceAsyncStub", clock: Clock) -> None:
     await create(rooms)
     await open_meeting(rooms)
-    world.now = TEN
+    clock.now = TEN
     await rooms.DeleteRoom(meetings.DeleteRoomRequest(name="standup", owner_id=OWNER))
     found = (await rooms.GetMeeting(meetings.GetMeetingRequest(meeting_id="m-1"))).meeting
     assert (found.is_active, found.end_time.ToDatetime(tzinfo=NINE.tzinfo)) == (False, TEN)
@@ -238,7 +150,7 @@ async def test_a_deleted_room_ends_its_meeting(rooms: "MeetingServiceAsyncStub",
 
 
 async def test_a_meeting_shows_who_is_there_and_when_it_ended(
-    rooms: "MeetingServiceAsyncStub", store: Store, world: World
+    rooms: "MeetingServiceAsyncStub", store: Store, clock: Clock
 ) -> None:
     await create(rooms)
     await open_meeting(rooms)
@@ -247,16 +159,16 @@ async def test_a_meeting_shows_who_is_there_and_when_it_ended(
     assert (found.num_clients, found.is_active) == (2, True)
     assert found.end_time.ToDatetime(tzinfo=NINE.tzinfo) == NINE + 8 * HOUR
     await store.presence.record(session(TEN, started=False))
-    world.now = TEN + MINUTE
+    clock.now = TEN + MINUTE
     [found] = (await rooms.ListMeetings(meetings.ListMeetingsRequest(room_name="standup", owner_id=OWNER))).meetings
     assert (found.num_clients, found.is_active) == (0, False)
     assert found.end_time.ToDatetime(tzinfo=NINE.tzinfo) == TEN
 
 
-async def test_meetings_come_page_by_page(rooms: "MeetingServiceAsyncStub", world: World) -> None:
+async def test_meetings_come_page_by_page(rooms: "MeetingServiceAsyncStub", clock: Clock) -> None:
     await create(rooms)
     for n in range(3):
-        world.now = NINE + n * 9 * HOUR
+        clock.now = NINE + n * 9 * HOUR
         await open_meeting(rooms)
     seen, token = [], ""
     for _ in range(2):
@@ -265,98 +177,6 @@ async def test_meetings_come_page_by_page(rooms: "MeetingServiceAsyncStub", worl
         seen.append([one.meeting_id for one in page.meetings])
         token = page.next_page_token
     assert (seen, token) == ([["m-3", "m-2"], ["m-1"]], "")
-
-
-async def test_an_answer_its_history_and_the_verdict(
-    rooms: "MeetingServiceAsyncStub", answers: "ConsentServiceAsyncStub", world: World
-) -> None:
-    await create(rooms)
-    await open_meeting(rooms)
-    granted = answer(ANA, consent_pb2.ANSWER_GRANTED, notice_version="2026-01", language="de")
-    recorded = (await answers.SubmitAnswer(granted)).answer
-    assert (recorded.revision, recorded.answer, recorded.language) == (1, consent_pb2.ANSWER_GRANTED, "de")
-    await answers.SubmitAnswer(answer(BEN, consent_pb2.ANSWER_DENIED))
-    mine = await answers.GetConsent(consent.GetConsentRequest(meeting_id="m-1", participant_id=ANA))
-    assert mine.answer == recorded
-    # The one who opened has not answered; the two who answered had not opened.
-    assert mine.counts == consent_pb2.Counts(present=3, granted=1, denied=1, unanswered=1)
-    assert not (await answers.GetConsent(consent.GetConsentRequest(meeting_id="m-1"))).HasField("answer")
-    history = (await answers.ListHistory(consent.ListHistoryRequest(meeting_id="m-1"))).entries
-    assert [entry.revision for entry in history] == [1, 2]
-    assert history[1].previous_hash == history[0].hash
-    verdict = (await answers.GetVerdict(consent.GetVerdictRequest(meeting_ids=["m-1", "m-1"]))).verdict
-    assert (verdict.decision, verdict.reason) == (
-        consent_pb2.DECISION_DELETE, consent_pb2.VERDICT_REASON_SOMEBODY_REFUSED,
-    )  # fmt: skip
-    at = consent_pb2.Revision(meeting_id="m-1", revision=2)
-    assert (list(verdict.refusals), list(verdict.rests_on)) == ([at], [at])
-
-
-async def test_the_strict_policy_waits_and_says_until_when(
-    rooms: "MeetingServiceAsyncStub", answers: "ConsentServiceAsyncStub", store: Store, world: World
-) -> None:
-    strict = meeting_pb2.CONSENT_POLICY_KEEP_IF_ALL_GRANTED
-    await create(rooms, consent_policy=strict, consent_deadline=Duration(seconds=3600))
-    await open_meeting(rooms)
-    await store.presence.record(session(TEN, started=False))
-    asked = consent.GetVerdictRequest(meeting_ids=["m-1"])
-    verdict = (await answers.GetVerdict(asked)).verdict
-    assert verdict.decision == consent_pb2.DECISION_WAIT
-    assert verdict.decide_at.ToDatetime(tzinfo=NINE.tzinfo) == TEN + HOUR
-    world.now = TEN + HOUR
-    verdict = (await answers.GetVerdict(asked)).verdict
-    assert verdict.reason == consent_pb2.VERDICT_REASON_UNANSWERED_AT_DEADLINE
-
-
-async def test_history_comes_page_by_page(rooms: "MeetingServiceAsyncStub", answers: "ConsentServiceAsyncStub") -> None:
-    await create(rooms)
-    await open_meeting(rooms)
-    for n in range(5):
-        await answers.SubmitAnswer(answer(ANA, consent_pb2.ANSWER_GRANTED, f"r-{n}"))
-    seen, token = [], ""
-    for _ in range(3):
-        page = await answers.ListHistory(consent.ListHistoryRequest(meeting_id="m-1", page_size=2, page_token=token))
-        seen += [entry.revision for entry in page.entries]
-        token = page.next_page_token
-    assert (seen, token) == ([1, 2, 3, 4, 5], "")
-
-
-@pytest.mark.parametrize(
-    ("request_", "reason"),
-    [
-        (answer(ANA, consent_pb2.ANSWER_UNSPECIFIED), "ANSWER_MISSING"),
-        (answer("", consent_pb2.ANSWER_GRANTED), "PARTICIPANT_ID_INVALID"),
-        (answer("Ana María", consent_pb2.ANSWER_GRANTED), "PARTICIPANT_ID_INVALID"),
-        (answer(ANA, consent_pb2.ANSWER_GRANTED, ""), "REQUEST_ID_INVALID"),
-        (answer(ANA, consent_pb2.ANSWER_GRANTED, "r" * 201), "REQUEST_ID_INVALID"),
-        (answer(ANA, consent_pb2.ANSWER_GRANTED, "r\0"), "REQUEST_ID_INVALID"),
-        (answer(ANA, consent_pb2.ANSWER_GRANTED, language="x" * 36), "LANGUAGE_INVALID"),
-        (answer(ANA, consent_pb2.ANSWER_GRANTED, notice_version="x" * 101), "NOTICE_VERSION_INVALID"),
-    ],
-)
-async def test_answers_that_cannot_be(
-    rooms: "MeetingServiceAsyncStub",
-    answers: "ConsentServiceAsyncStub",
-    request_: consent.SubmitAnswerRequest,
-    reason: str,
-) -> None:
-    await create(rooms)
-    await open_meeting(rooms)
-    assert await refused(answers.SubmitAnswer(request_), InvalidArgument) == reason
-    assert not (await answers.ListHistory(consent.ListHistoryRequest(meeting_id="m-1"))).entries
-
-
-async def test_questions_about_meetings_that_are_not_known(answers: "ConsentServiceAsyncStub") -> None:
-    calls: list[Awaitable[object]] = [
-        answers.SubmitAnswer(answer(ANA, consent_pb2.ANSWER_GRANTED)),
-        answers.GetConsent(consent.GetConsentRequest(meeting_id="m-1", participant_id=ANA)),
-        answers.ListHistory(consent.ListHistoryRequest(meeting_id="m-1")),
-        answers.GetVerdict(consent.GetVerdictRequest(meeting_ids=["m-1"])),
-    ]
-    for call in calls:
-        assert await refused(call, NotFound) == "MEETING_NOT_FOUND"
-    none = answers.GetVerdict(consent.GetVerdictRequest())
-    assert await refused(none, InvalidArgument) == "MEETING_IDS_MISSING"
 
 
 async def test_m3_a_recording_finds_its_meeting_as_evidence_comes(
