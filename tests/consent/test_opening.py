@@ -32,7 +32,8 @@ async def crowd_at(opening: Opening, store: Store, whereby: FakeWhereby, people:
         crowd: list[asyncio.Task[object]] = [
             asyncio.create_task(opening.open("standup", "", NOBODY)) for _ in range(people)
         ]
-        for _ in range(people):
+        # Everybody's own look, and the one before Whereby is asked: then all of them wait for its one answer.
+        for _ in range(people + 1):
             await looks.acquire()
     await whereby.asked_for(1)
     return crowd
