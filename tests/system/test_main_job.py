@@ -45,6 +45,8 @@ async def test_no_data_directory_holds_a_piece_of_the_erased_audio(world: World)
     pieces = slices(SAMPLE.read_bytes()) + slices(_wav(SAMPLE))
     assert len(pieces) > 50
     assert world.files_with(pieces) == []
+    # Postgres' own files and JetStream's were among them.
+    assert {"PG_VERSION", "meta.inf"} <= world.searched()
     # The search itself finds what is there.
     planted = Path(world.env["ASSENT_SCRATCH_DIR"]) / "planted"
     planted.write_bytes(b"x" * 1000 + pieces[3] + b"y" * 1000)

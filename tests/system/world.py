@@ -234,8 +234,12 @@ class World:
         return [
             f"{path}"
             for path in _files(self.stack.run_dir.path)
-            if any(piece in (content := path.read_bytes()) or piece.hex().encode() in content for piece in pieces)
+            if any(piece in (content := _content(path)) or piece.hex().encode() in content for piece in pieces)
         ]
+
+    def searched(self) -> set[str]:
+        """Names of the files that `files_with` looks into."""
+        return {path.name for path in _files(self.stack.run_dir.path)}
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -245,6 +249,13 @@ def _files(folder: Path) -> Iterator[Path]:
             if file.is_file() and file.resolve() not in seen:
                 seen.add(file.resolve())
                 yield file
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:  # a database removed it since it was listed: it holds nothing any more
+        return b""
 
 
 def slices(content: bytes, *, many: int = 40, length: int = 24) -> list[bytes]:
