@@ -19,10 +19,11 @@ from chassis.server import Server
 from chassis.settings import load
 from consent_svc.events import WebhookEvents
 from consent_svc.opening import Opening
-from consent_svc.servicer.answers import ConsentServicer
+from consent_svc.servicer.consent import ConsentServicer
 from consent_svc.servicer.meetings import MeetingServicer
 from consent_svc.settings import Settings
 from consent_svc.store.answers import PostgresAnswers
+from consent_svc.store.history import PostgresHistory
 from consent_svc.store.meetings import PostgresMeetings
 from consent_svc.store.presence import PostgresPresence
 from consent_svc.store.rooms import PostgresRooms
@@ -38,7 +39,7 @@ async def serve(settings: Settings) -> None:
     bus = Bus(settings.nats_url)
     whereby = _whereby(settings)
     rooms, meetings = PostgresRooms(store), PostgresMeetings(store)
-    answers, presence = PostgresAnswers(store), PostgresPresence(store)
+    answers, history, presence = PostgresAnswers(store), PostgresHistory(store), PostgresPresence(store)
     opening = Opening(rooms, meetings, whereby, utc_now)
     server = Server(settings.consent_listen, tls=settings.tls, health_listen=settings.consent_health_listen)
     server.add(
@@ -48,7 +49,7 @@ async def serve(settings: Settings) -> None:
     )
     server.add(
         add_ConsentServiceServicer_to_server,
-        ConsentServicer(answers, utc_now),
+        ConsentServicer(answers, history, utc_now),
         consent_service_pb2.DESCRIPTOR.services_by_name["ConsentService"],
     )
     async with store, bus, whereby, OutboxRelay(store, bus):

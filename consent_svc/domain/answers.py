@@ -83,8 +83,12 @@ class Answers(Protocol):
     async def counts(self, meeting_id: str) -> Counts:
         """Raises NotFound (MEETING_NOT_FOUND)."""
 
-    async def history(self, meeting_id: str, after: int, limit: int) -> list[HistoryEntry]:
-        """Entries above revision `after`, the oldest first. Raises NotFound (MEETING_NOT_FOUND)."""
-
     async def standings(self, meeting_ids: list[str]) -> list[Standing]:
         """What a verdict needs. Raises NotFound (MEETING_NOT_FOUND) when one of them is not known."""
+
+
+class History(Protocol):
+    """Where every answer ever given is kept."""
+
+    async def page(self, meeting_id: str, after: int, limit: int) -> list[HistoryEntry]:
+        """Entries above revision `after`, the oldest first. Raises NotFound (MEETING_NOT_FOUND)."""

@@ -1,4 +1,4 @@
-"""Serves assent.consent.v1.ConsentService."""
+"""Serves answers, how a meeting stands, and the verdict."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -13,18 +13,16 @@ from chassis.errors import InvalidArgument
 from consent_svc.domain.answers import Answers, Submission
 from consent_svc.domain.presence import is_participant_id
 from consent_svc.domain.verdict import decide
-from consent_svc.servicer.messages import ANSWERS, answer_message, counts_message, entry_message, verdict_message
-from consent_svc.servicer.pages import page_place, page_size, page_token, page_token_invalid
+from consent_svc.servicer.messages import ANSWERS, answer_message, counts_message, verdict_message
 
 log = structlog.get_logger()
 Context = grpc.aio.ServicerContext[Any, Any]
 
-PAGE, LONGEST_PAGE = 200, 1000
 LONGEST = {"request_id": 200, "notice_version": 100, "language": 35, "fingerprint_hash": 200}
 
 
-class ConsentServicer(ConsentServiceServicer):
-    """Answers, their history, and the verdict."""
+class AnswerCalls(ConsentServiceServicer):
+    """The calls about answers and what they come to."""
 
     def __init__(self, answers: Answers, now: Callable[[], datetime]) -> None:
         self._answers = answers
@@ -43,15 +41,6 @@ class ConsentServicer(ConsentServiceServicer):
             if answer:
                 response.answer.CopyFrom(answer_message(answer))
         return response
-
-    async def ListHistory(self, request: rpc.ListHistoryRequest, context: Context) -> rpc.ListHistoryResponse:
-        limit = page_size(request.page_size, default=PAGE, most=LONGEST_PAGE)
-        after = _revision(page_place(request.page_token))
-        entries = await self._answers.history(request.meeting_id, after, limit + 1)
-        return rpc.ListHistoryResponse(
-            entries=[entry_message(entry) for entry in entries[:limit]],
-            next_page_token=page_token(str(entries[limit - 1].revision)) if len(entries) > limit else "",
-        )
 
     async def GetVerdict(self, request: rpc.GetVerdictRequest, context: Context) -> rpc.GetVerdictResponse:
         meeting_ids = list(dict.fromkeys(request.meeting_ids))
@@ -83,10 +72,3 @@ def _submission(request: rpc.SubmitAnswerRequest) -> Submission:
         fingerprint_hash=request.fingerprint_hash,
         presence_required=request.presence_required,
     )
-
-
-def _revision(place: str) -> int:
-    try:
-        return int(place or 0)
-    except ValueError:
-        raise page_token_invalid() from None

@@ -15,8 +15,8 @@ from consent_svc.domain.verdict import Answer, Person, Standing
 from consent_svc.errors import meeting_not_found
 from consent_svc.events import answer_submitted
 from consent_svc.history import next_entry, participant_digest
-from consent_svc.store.meetings import load_meetings
-from consent_svc.store.tables import ANSWERS, CLIENTS, HISTORY, MEETINGS, PARTICIPANTS
+from consent_svc.store.meetings import load_meetings, require_meeting
+from consent_svc.store.tables import ANSWERS, CLIENTS, HISTORY, PARTICIPANTS
 
 _LOCK_HEAD = text("SELECT salt, revision, head_hash FROM meetings WHERE meeting_id = :meeting_id FOR NO KEY UPDATE")
 
@@ -81,16 +81,9 @@ class PostgresAnswers:
             func.count().filter(ANSWERS.c.answer == Answer.DENIED).label("denied"),
         )
         async with self._database.begin() as connection:
-            await _require(connection, meeting_id)
+            await require_meeting(connection, meeting_id)
             row = (await connection.execute(counted)).one()
         return Counts(row.present, row.granted, row.denied)
-
-    async def history(self, meeting_id: str, after: int, limit: int) -> list[HistoryEntry]:
-        query = select(HISTORY).where(HISTORY.c.meeting_id == meeting_id, HISTORY.c.revision > after)
-        async with self._database.begin() as connection:
-            await _require(connection, meeting_id)
-            rows = await connection.execute(query.order_by(HISTORY.c.revision).limit(limit))
-            return [_entry_of(row) for row in rows]
 
     async def standings(self, meeting_ids: list[str]) -> list[Standing]:
         columns = (ANSWERS.c.answer, func.coalesce(ANSWERS.c.revision, 0).label("revision"), ANSWERS.c.first_granted_at)
@@ -123,11 +116,6 @@ async def _strangers(connection: AsyncConnection, meeting_ids: list[str]) -> dic
         .group_by(CLIENTS.c.meeting_id)
     )
     return {row.meeting_id: row.strangers for row in await connection.execute(query)}
-
-
-async def _require(connection: AsyncConnection, meeting_id: str) -> None:
-    if await connection.scalar(select(MEETINGS.c.revision).where(MEETINGS.c.meeting_id == meeting_id)) is None:
-        raise meeting_not_found(meeting_id)
 
 
 async def _was_there(connection: AsyncConnection, submission: Submission) -> bool:
@@ -182,18 +170,4 @@ def _recorded_of(row: Row[Any], participant_id: str) -> RecordedAnswer:
         answered_at=row.answered_at,
         notice_version=row.notice_version,
         language=row.language,
-    )
-
-
-def _entry_of(row: Row[Any]) -> HistoryEntry:
-    return HistoryEntry(
-        meeting_id=row.meeting_id,
-        revision=row.revision,
-        participant_digest=row.participant_digest,
-        answer=Answer(row.answer),
-        answered_at=row.answered_at,
-        notice_version=row.notice_version,
-        language=row.language,
-        previous_hash=row.previous_hash,
-        hash=row.hash,
     )

@@ -89,6 +89,12 @@ async def load_meetings(connection: AsyncConnection, meeting_ids: Sequence[str])
     return [found[meeting_id] for meeting_id in meeting_ids]
 
 
+async def require_meeting(connection: AsyncConnection, meeting_id: str) -> None:
+    """Raises NotFound (MEETING_NOT_FOUND)."""
+    if await connection.scalar(select(MEETINGS.c.revision).where(MEETINGS.c.meeting_id == meeting_id)) is None:
+        raise meeting_not_found(meeting_id)
+
+
 async def _active(connection: AsyncConnection, room_name: str, now: datetime) -> Meeting | None:
     query = _meetings().where(MEETINGS.c.room == room_name, MEETINGS.c.closed_at.is_(None), MEETINGS.c.closes_at > now)
     rows = await connection.execute(query.order_by(MEETINGS.c.started_at.desc()))

@@ -113,7 +113,37 @@ HISTORY = Table(
     Column("fingerprint_hash", Text, nullable=False),
     Column("previous_hash", Text, nullable=False),
     Column("hash", Text, nullable=False),
+    # Of the terms under which it was given; outside the chain, as they came later.
+    Column("terms_hash", Text),
     UniqueConstraint("meeting_id", "participant_digest", "request_id", name="history_requests"),
+)
+
+# Every wording that people were ever shown. Append-only.
+NOTICES = Table(
+    "notices",
+    METADATA,
+    Column("version", Text, primary_key=True),
+    Column("language", Text, primary_key=True),
+    Column("wording", Text, nullable=False),
+    Column("hash", Text, nullable=False, unique=True),
+    Column("registered_at", _Time, nullable=False),
+)
+
+# What a receipt says beside the answer (controller, purposes, retention …), as it was at the time. Append-only.
+TERMS = Table(
+    "terms",
+    METADATA,
+    Column("hash", Text, primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("registered_at", _Time, nullable=False),
+)
+
+# When Whereby's insights were asked about a meeting last.
+INSIGHTS = Table(
+    "insights",
+    METADATA,
+    Column("meeting_id", Text, primary_key=True),
+    Column("asked_at", _Time, nullable=False),
 )
 
 CLIENTS = Table(

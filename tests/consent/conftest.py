@@ -20,21 +20,22 @@ from chassis.channel import Tls, connect
 from chassis.database import Database, migrate
 from chassis.server import Server
 from consent_svc.__main__ import MIGRATIONS
-from consent_svc.domain.answers import Answers
+from consent_svc.domain.answers import Answers, History
 from consent_svc.domain.meetings import Meetings
 from consent_svc.domain.presence import Presence
 from consent_svc.domain.rooms import Rooms
 from consent_svc.opening import Opening
-from consent_svc.servicer.answers import ConsentServicer
+from consent_svc.servicer.consent import ConsentServicer
 from consent_svc.servicer.meetings import MeetingServicer
 from consent_svc.store.answers import PostgresAnswers
+from consent_svc.store.history import PostgresHistory
 from consent_svc.store.meetings import PostgresMeetings
 from consent_svc.store.presence import PostgresPresence
 from consent_svc.store.rooms import PostgresRooms
 from deploy.local import Postgres
 from tests.consent.cases import Clock, room
 from tests.consent.fake_whereby import FakeWhereby
-from tests.consent.memory import Memory, MemoryAnswers, MemoryMeetings, MemoryPresence, MemoryRooms
+from tests.consent.memory import Memory, MemoryAnswers, MemoryHistory, MemoryMeetings, MemoryPresence, MemoryRooms
 
 if TYPE_CHECKING:  # only the stubs' types know them
     from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceAsyncStub
@@ -50,6 +51,7 @@ class Store:
     rooms: Rooms
     meetings: Meetings
     answers: Answers
+    history: History
     presence: Presence
     # What waits in the outbox, the oldest first.
     published: Callable[[], Awaitable[list[Message]]]
@@ -91,8 +93,8 @@ def postgres_store(database: Database) -> Store:
         return [parse(row.subject, row.payload) for row in rows]
 
     return Store(
-        PostgresRooms(database), PostgresMeetings(database), PostgresAnswers(database), PostgresPresence(database),
-        published,
+        PostgresRooms(database), PostgresMeetings(database), PostgresAnswers(database), PostgresHistory(database),
+        PostgresPresence(database), published,
     )  # fmt: skip
 
 
@@ -104,7 +106,10 @@ def memory_store() -> Store:
     async def published() -> list[Message]:
         return list(memory.published)
 
-    return Store(MemoryRooms(memory), MemoryMeetings(memory), MemoryAnswers(memory), MemoryPresence(memory), published)
+    return Store(
+        MemoryRooms(memory), MemoryMeetings(memory), MemoryAnswers(memory), MemoryHistory(memory),
+        MemoryPresence(memory), published,
+    )  # fmt: skip
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -146,7 +151,7 @@ async def channel(store: Store, whereby: FakeWhereby, clock: Clock, tls: Tls) ->
     )
     server.add(
         add_ConsentServiceServicer_to_server,
-        ConsentServicer(store.answers, clock),
+        ConsentServicer(store.answers, store.history, clock),
         consent_service_pb2.DESCRIPTOR.services_by_name["ConsentService"],
     )
     await server.start()

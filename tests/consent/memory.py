@@ -192,10 +192,6 @@ class MemoryAnswers:
         answers = [person.answer for person in standing.people]
         return Counts(len(answers), answers.count(Answer.GRANTED), answers.count(Answer.DENIED))
 
-    async def history(self, meeting_id: str, after: int, limit: int) -> list[HistoryEntry]:
-        self._memory.meeting(meeting_id)
-        return [entry for entry in self._memory.history[meeting_id] if entry.revision > after][:limit]
-
     async def standings(self, meeting_ids: list[str]) -> list[Standing]:
         return [
             Standing(self._memory.meeting(meeting_id), self._people(meeting_id), self._strangers(meeting_id))
@@ -213,6 +209,17 @@ class MemoryAnswers:
     def _strangers(self, meeting_id: str) -> int:
         clients = [client for (meeting, _), client in self._memory.clients.items() if meeting == meeting_id]
         return sum(client.is_person and not client.participant_id for client in clients)
+
+
+class MemoryHistory:
+    """See `consent_svc.domain.answers.History`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    async def page(self, meeting_id: str, after: int, limit: int) -> list[HistoryEntry]:
+        self._memory.meeting(meeting_id)
+        return [entry for entry in self._memory.history[meeting_id] if entry.revision > after][:limit]
 
 
 class MemoryPresence:

@@ -49,7 +49,7 @@ async def test_nobody_answers_in_a_meeting_that_is_not_known(opened: Store) -> N
     with pytest.raises(NotFound) as refused:
         await opened.answers.submit(says(ANA, GRANTED, "r-1", meeting_id="m-404"), NINE)
     assert refused.value.reason == "MEETING_NOT_FOUND"
-    for question in (opened.answers.counts("m-404"), opened.answers.history("m-404", 0, 10)):
+    for question in (opened.answers.counts("m-404"), opened.history.page("m-404", 0, 10)):
         with pytest.raises(NotFound):
             await question
     with pytest.raises(NotFound):
@@ -101,7 +101,7 @@ async def test_c2_a_grant_and_a_denial_racing_end_in_the_order_of_their_revision
 async def test_c2_people_of_one_meeting_racing_leave_no_gap(opened_postgres: Store) -> None:
     people = [f"person-{n}" for n in range(30)]
     await asyncio.gather(*(opened_postgres.answers.submit(says(who, GRANTED, "r-1"), NINE) for who in people))
-    history = await opened_postgres.answers.history("m-1", 0, 100)
+    history = await opened_postgres.history.page("m-1", 0, 100)
     assert [entry.revision for entry in history] == list(range(1, 31))
     assert await opened_postgres.answers.counts("m-1") == Counts(30, 30, 0)
 
@@ -112,7 +112,7 @@ async def test_c3_a_late_retry_of_the_grant_leaves_denied(opened: Store) -> None
     retried = await opened.answers.submit(says(ANA, GRANTED, "r-1"), TEN)
     assert retried == granted
     assert await current(opened) is DENIED
-    assert len(await opened.answers.history("m-1", 0, 10)) == 2
+    assert len(await opened.history.page("m-1", 0, 10)) == 2
     assert sum(isinstance(message, AnswerSubmitted) for message in await opened.published()) == 2
 
 
@@ -121,7 +121,7 @@ async def test_c3_the_same_request_at_once_on_many_connections_is_one_answer(ope
         *(opened_postgres.answers.submit(says(ANA, DENIED, "r-1"), NINE) for _ in range(20))
     )
     assert len(set(recorded)) == 1
-    assert len(await opened_postgres.answers.history("m-1", 0, 100)) == 1
+    assert len(await opened_postgres.history.page("m-1", 0, 100)) == 1
 
 
 async def test_c3_a_request_id_belongs_to_its_participant_and_meeting(opened: Store) -> None:
@@ -154,7 +154,7 @@ async def test_c4_who_must_have_been_there_is_refused_until_they_were(opened: St
     with pytest.raises(NotFound) as raised:
         await opened.answers.submit(stranger, NINE)
     assert raised.value.reason == "MEETING_NOT_FOUND"
-    assert await opened.answers.history("m-1", 0, 10) == []
+    assert await opened.history.page("m-1", 0, 10) == []
     await opened.meetings.admit("m-1", admission("new", user_id=CEM), NINE)
     assert (await opened.answers.submit(stranger, NINE)).revision == 1
 
@@ -193,4 +193,4 @@ async def test_an_answer_whose_event_cannot_be_written_is_not_committed(
     with pytest.raises(Exception, match="database cannot be reached"):
         await PostgresAnswers(database).submit(says(ANA, GRANTED, "r-1"), NINE)
     assert await current(opened_postgres) is None
-    assert await opened_postgres.answers.history("m-1", 0, 10) == []
+    assert await opened_postgres.history.page("m-1", 0, 10) == []

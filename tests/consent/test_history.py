@@ -53,7 +53,7 @@ async def _tell(store: Store) -> None:
 
 
 async def test_c5_an_outsider_can_check_the_chain(told: Store) -> None:
-    entries = await told.answers.history("m-1", 0, 100)
+    entries = await told.history.page("m-1", 0, 100)
     assert [(entry.revision, entry.answer) for entry in entries] == [
         (1, Answer.GRANTED), (2, Answer.DENIED), (3, Answer.DENIED)
     ]  # fmt: skip
@@ -71,19 +71,19 @@ async def test_c5_an_outsider_can_check_the_chain(told: Store) -> None:
 )  # fmt: skip
 async def test_c5_whatever_is_changed_is_found(memory_store: Store, change: dict[str, object]) -> None:
     await _tell(memory_store)
-    entries = await memory_store.answers.history("m-1", 0, 100)
+    entries = await memory_store.history.page("m-1", 0, 100)
     entries[1] = replace(entries[1], **change)  # type: ignore[arg-type]  # each of its own type
     assert first_fault(entries) == 2
 
 
 async def test_c5_a_line_left_out_is_found(told: Store) -> None:
-    entries = await told.answers.history("m-1", 0, 100)
+    entries = await told.history.page("m-1", 0, 100)
     del entries[1]
     assert first_fault(entries) == 2
 
 
 async def test_c5_pages_join_to_the_whole(told: Store) -> None:
-    first, second = await told.answers.history("m-1", 0, 2), await told.answers.history("m-1", 2, 2)
+    first, second = await told.history.page("m-1", 0, 2), await told.history.page("m-1", 2, 2)
     assert first_fault(first + second) is None
     assert len(first + second) == 3
 
@@ -100,8 +100,8 @@ async def test_c5_the_database_refuses_to_rewrite_history(
         with pytest.raises(DBAPIError, match=r"permission denied|append-only"):
             async with database.begin() as connection:
                 await connection.execute(text(statement))
-    assert first_fault(await postgres_store.answers.history("m-1", 0, 100)) is None
-    assert len(await postgres_store.answers.history("m-1", 0, 100)) == 3
+    assert first_fault(await postgres_store.history.page("m-1", 0, 100)) is None
+    assert len(await postgres_store.history.page("m-1", 0, 100)) == 3
 
 
 async def test_c5_the_owner_is_refused_by_the_trigger_in_a_replica_session_too(
@@ -123,15 +123,15 @@ async def test_c5_the_service_cannot_drop_the_guard(database: Database) -> None:
 async def test_c5_history_outlives_the_room(told: Store) -> None:
     await told.rooms.remove("standup", OWNER, TEN)
     await told.rooms.add(room(owner="somebody else"))
-    assert first_fault(await told.answers.history("m-1", 0, 100)) is None
-    assert len(await told.answers.history("m-1", 0, 100)) == 3
+    assert first_fault(await told.history.page("m-1", 0, 100)) is None
+    assert len(await told.history.page("m-1", 0, 100)) == 3
 
 
 async def test_history_names_nobody_and_cannot_be_joined_across_meetings(told: Store) -> None:
     await told.rooms.add(room("retro"))
     await told.meetings.open(meeting("m-2", room("retro")), NINE)
     await told.answers.submit(says(ANA, Answer.GRANTED, "r-9", meeting_id="m-2"), NINE)
-    here, there = await told.answers.history("m-1", 0, 100), await told.answers.history("m-2", 0, 100)
+    here, there = await told.history.page("m-1", 0, 100), await told.history.page("m-2", 0, 100)
     assert here[0].participant_digest == here[2].participant_digest != here[1].participant_digest
     assert there[0].participant_digest not in {entry.participant_digest for entry in here}
     assert ANA not in str(here)

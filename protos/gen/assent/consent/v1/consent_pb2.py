@@ -25,27 +25,31 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x61ssent/consent/v1/consent.proto\x12\x11\x61ssent.consent.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe8\x01\n\x0eRecordedAnswer\x12\x12\n\nconsent_id\x18\x01 \x01(\t\x12\x12\n\nmeeting_id\x18\x02 \x01(\t\x12\x16\n\x0eparticipant_id\x18\x03 \x01(\t\x12)\n\x06\x61nswer\x18\x04 \x01(\x0e\x32\x19.assent.consent.v1.Answer\x12\x10\n\x08revision\x18\x05 \x01(\x03\x12/\n\x0b\x61nswered_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0enotice_version\x18\x07 \x01(\t\x12\x10\n\x08language\x18\x08 \x01(\t\"N\n\x06\x43ounts\x12\x0f\n\x07present\x18\x01 \x01(\x05\x12\x0f\n\x07granted\x18\x02 \x01(\x05\x12\x0e\n\x06\x64\x65nied\x18\x03 \x01(\x05\x12\x12\n\nunanswered\x18\x04 \x01(\x05\"0\n\x08Revision\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\xf7\x01\n\x07Verdict\x12-\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0e\x32\x1b.assent.consent.v1.Decision\x12\x30\n\x06reason\x18\x02 \x01(\x0e\x32 .assent.consent.v1.VerdictReason\x12-\n\x08refusals\x18\x03 \x03(\x0b\x32\x1b.assent.consent.v1.Revision\x12-\n\x08rests_on\x18\x04 \x03(\x0b\x32\x1b.assent.consent.v1.Revision\x12-\n\tdecide_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xfb\x01\n\x0cHistoryEntry\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x1a\n\x12participant_digest\x18\x03 \x01(\t\x12)\n\x06\x61nswer\x18\x04 \x01(\x0e\x32\x19.assent.consent.v1.Answer\x12/\n\x0b\x61nswered_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0enotice_version\x18\x06 \x01(\t\x12\x10\n\x08language\x18\x07 \x01(\t\x12\x15\n\rprevious_hash\x18\x08 \x01(\t\x12\x0c\n\x04hash\x18\t \x01(\t*G\n\x06\x41nswer\x12\x16\n\x12\x41NSWER_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41NSWER_GRANTED\x10\x01\x12\x11\n\rANSWER_DENIED\x10\x02*_\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x11\n\rDECISION_KEEP\x10\x01\x12\x13\n\x0f\x44\x45\x43ISION_DELETE\x10\x02\x12\x11\n\rDECISION_WAIT\x10\x03*\xe6\x01\n\rVerdictReason\x12\x1e\n\x1aVERDICT_REASON_UNSPECIFIED\x10\x00\x12!\n\x1dVERDICT_REASON_NOBODY_REFUSED\x10\x01\x12#\n\x1fVERDICT_REASON_SOMEBODY_REFUSED\x10\x02\x12\x1e\n\x1aVERDICT_REASON_ALL_GRANTED\x10\x03\x12\"\n\x1eVERDICT_REASON_ANSWERS_AWAITED\x10\x04\x12)\n%VERDICT_REASON_UNANSWERED_AT_DEADLINE\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x61ssent/consent/v1/consent.proto\x12\x11\x61ssent.consent.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe8\x01\n\x0eRecordedAnswer\x12\x12\n\nconsent_id\x18\x01 \x01(\t\x12\x12\n\nmeeting_id\x18\x02 \x01(\t\x12\x16\n\x0eparticipant_id\x18\x03 \x01(\t\x12)\n\x06\x61nswer\x18\x04 \x01(\x0e\x32\x19.assent.consent.v1.Answer\x12\x10\n\x08revision\x18\x05 \x01(\x03\x12/\n\x0b\x61nswered_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0enotice_version\x18\x07 \x01(\t\x12\x10\n\x08language\x18\x08 \x01(\t\"u\n\x06\x43ounts\x12\x0f\n\x07present\x18\x01 \x01(\x05\x12\x0f\n\x07granted\x18\x02 \x01(\x05\x12\x0e\n\x06\x64\x65nied\x18\x03 \x01(\x05\x12\x12\n\nunanswered\x18\x04 \x01(\x05\x12\x0f\n\x07\x64ial_in\x18\x05 \x01(\x05\x12\x14\n\x0cunidentified\x18\x06 \x01(\x05\"0\n\x08Revision\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\xbc\x02\n\x07Verdict\x12-\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0e\x32\x1b.assent.consent.v1.Decision\x12\x30\n\x06reason\x18\x02 \x01(\x0e\x32 .assent.consent.v1.VerdictReason\x12-\n\x08refusals\x18\x03 \x03(\x0b\x32\x1b.assent.consent.v1.Revision\x12-\n\x08rests_on\x18\x04 \x03(\x0b\x32\x1b.assent.consent.v1.Revision\x12-\n\tdecide_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nunanswered\x18\x06 \x01(\x05\x12\x14\n\x0cunidentified\x18\x07 \x01(\x05\x12\x19\n\x11\x61mbiguous_meeting\x18\x08 \x01(\x08\"\xfb\x01\n\x0cHistoryEntry\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x1a\n\x12participant_digest\x18\x03 \x01(\t\x12)\n\x06\x61nswer\x18\x04 \x01(\x0e\x32\x19.assent.consent.v1.Answer\x12/\n\x0b\x61nswered_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0enotice_version\x18\x06 \x01(\t\x12\x10\n\x08language\x18\x07 \x01(\t\x12\x15\n\rprevious_hash\x18\x08 \x01(\t\x12\x0c\n\x04hash\x18\t \x01(\t\"J\n\x06Notice\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x0f\n\x07wording\x18\x03 \x01(\t\x12\x0c\n\x04hash\x18\x04 \x01(\t\"5\n\x0cHistoryFault\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x13\n\x0b\x65xplanation\x18\x02 \x01(\t*G\n\x06\x41nswer\x12\x16\n\x12\x41NSWER_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41NSWER_GRANTED\x10\x01\x12\x11\n\rANSWER_DENIED\x10\x02*_\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x11\n\rDECISION_KEEP\x10\x01\x12\x13\n\x0f\x44\x45\x43ISION_DELETE\x10\x02\x12\x11\n\rDECISION_WAIT\x10\x03*\xe6\x01\n\rVerdictReason\x12\x1e\n\x1aVERDICT_REASON_UNSPECIFIED\x10\x00\x12!\n\x1dVERDICT_REASON_NOBODY_REFUSED\x10\x01\x12#\n\x1fVERDICT_REASON_SOMEBODY_REFUSED\x10\x02\x12\x1e\n\x1aVERDICT_REASON_ALL_GRANTED\x10\x03\x12\"\n\x1eVERDICT_REASON_ANSWERS_AWAITED\x10\x04\x12)\n%VERDICT_REASON_UNANSWERED_AT_DEADLINE\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'assent.consent.v1.consent_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ANSWER']._serialized_start=956
-  _globals['_ANSWER']._serialized_end=1027
-  _globals['_DECISION']._serialized_start=1029
-  _globals['_DECISION']._serialized_end=1124
-  _globals['_VERDICTREASON']._serialized_start=1127
-  _globals['_VERDICTREASON']._serialized_end=1357
+  _globals['_ANSWER']._serialized_start=1195
+  _globals['_ANSWER']._serialized_end=1266
+  _globals['_DECISION']._serialized_start=1268
+  _globals['_DECISION']._serialized_end=1363
+  _globals['_VERDICTREASON']._serialized_start=1366
+  _globals['_VERDICTREASON']._serialized_end=1596
   _globals['_RECORDEDANSWER']._serialized_start=88
   _globals['_RECORDEDANSWER']._serialized_end=320
   _globals['_COUNTS']._serialized_start=322
-  _globals['_COUNTS']._serialized_end=400
-  _globals['_REVISION']._serialized_start=402
-  _globals['_REVISION']._serialized_end=450
-  _globals['_VERDICT']._serialized_start=453
-  _globals['_VERDICT']._serialized_end=700
-  _globals['_HISTORYENTRY']._serialized_start=703
-  _globals['_HISTORYENTRY']._serialized_end=954
+  _globals['_COUNTS']._serialized_end=439
+  _globals['_REVISION']._serialized_start=441
+  _globals['_REVISION']._serialized_end=489
+  _globals['_VERDICT']._serialized_start=492
+  _globals['_VERDICT']._serialized_end=808
+  _globals['_HISTORYENTRY']._serialized_start=811
+  _globals['_HISTORYENTRY']._serialized_end=1062
+  _globals['_NOTICE']._serialized_start=1064
+  _globals['_NOTICE']._serialized_end=1138
+  _globals['_HISTORYFAULT']._serialized_start=1140
+  _globals['_HISTORYFAULT']._serialized_end=1193
 # @@protoc_insertion_point(module_scope)

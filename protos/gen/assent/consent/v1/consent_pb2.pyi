@@ -143,11 +143,17 @@ class Counts(_message.Message):
     GRANTED_FIELD_NUMBER: _builtins.int
     DENIED_FIELD_NUMBER: _builtins.int
     UNANSWERED_FIELD_NUMBER: _builtins.int
+    DIAL_IN_FIELD_NUMBER: _builtins.int
+    UNIDENTIFIED_FIELD_NUMBER: _builtins.int
     present: _builtins.int
     """Distinct people who opened, joined or answered."""
     granted: _builtins.int
     denied: _builtins.int
     unanswered: _builtins.int
+    dial_in: _builtins.int
+    """People by telephone, now or before. They cannot answer, and are in none of the numbers above."""
+    unidentified: _builtins.int
+    """People who came by Whereby's own address, past our page. They cannot answer either, and are in none of the above."""
     def __init__(
         self,
         *,
@@ -155,10 +161,12 @@ class Counts(_message.Message):
         granted: _builtins.int = ...,
         denied: _builtins.int = ...,
         unanswered: _builtins.int = ...,
+        dial_in: _builtins.int = ...,
+        unidentified: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["denied", b"denied", "granted", b"granted", "present", b"present", "unanswered", b"unanswered"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["denied", b"denied", "dial_in", b"dial_in", "granted", b"granted", "present", b"present", "unanswered", b"unanswered", "unidentified", b"unidentified"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -199,8 +207,17 @@ class Verdict(_message.Message):
     REFUSALS_FIELD_NUMBER: _builtins.int
     RESTS_ON_FIELD_NUMBER: _builtins.int
     DECIDE_AT_FIELD_NUMBER: _builtins.int
+    UNANSWERED_FIELD_NUMBER: _builtins.int
+    UNIDENTIFIED_FIELD_NUMBER: _builtins.int
+    AMBIGUOUS_MEETING_FIELD_NUMBER: _builtins.int
     decision: Global___Decision.ValueType
     reason: Global___VerdictReason.ValueType
+    unanswered: _builtins.int
+    """People asked who had neither granted nor refused when it was given."""
+    unidentified: _builtins.int
+    """People who cannot answer: by telephone, or past our page."""
+    ambiguous_meeting: _builtins.bool
+    """Several meetings truly overlap, so it is not known which of them was recorded, and a refusal in any counted."""
     @_builtins.property
     def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Revision]:
         """The refusals it rests on; empty where nobody refused."""
@@ -221,10 +238,13 @@ class Verdict(_message.Message):
         refusals: _abc.Iterable[Global___Revision] | None = ...,
         rests_on: _abc.Iterable[Global___Revision] | None = ...,
         decide_at: _timestamp_pb2.Timestamp | None = ...,
+        unanswered: _builtins.int = ...,
+        unidentified: _builtins.int = ...,
+        ambiguous_meeting: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decide_at", b"decide_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decide_at", b"decide_at", "decision", b"decision", "reason", b"reason", "refusals", b"refusals", "rests_on", b"rests_on"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ambiguous_meeting", b"ambiguous_meeting", "decide_at", b"decide_at", "decision", b"decision", "reason", b"reason", "refusals", b"refusals", "rests_on", b"rests_on", "unanswered", b"unanswered", "unidentified", b"unidentified"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -277,3 +297,60 @@ class HistoryEntry(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HistoryEntry: _TypeAlias = HistoryEntry  # noqa: Y015
+
+@_typing.final
+class Notice(_message.Message):
+    """A wording that people are shown, kept for as long as any answer to it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    WORDING_FIELD_NUMBER: _builtins.int
+    HASH_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    language: _builtins.str
+    """BCP 47."""
+    wording: _builtins.str
+    """The exact words as one JSON document: the question, the explanation, what the buttons say."""
+    hash: _builtins.str
+    """Hex SHA-256 of the wording in UTF-8."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        language: _builtins.str = ...,
+        wording: _builtins.str = ...,
+        hash: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hash", b"hash", "language", b"language", "version", b"version", "wording", b"wording"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Notice: _TypeAlias = Notice  # noqa: Y015
+
+@_typing.final
+class HistoryFault(_message.Message):
+    """The first line of a history that does not fit, and in what."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    explanation: _builtins.str
+    def __init__(
+        self,
+        *,
+        revision: _builtins.int = ...,
+        explanation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HistoryFault: _TypeAlias = HistoryFault  # noqa: Y015

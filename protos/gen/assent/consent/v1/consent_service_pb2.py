@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from assent.consent.v1 import consent_pb2 as assent_dot_consent_dot_v1_dot_consent__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'assent/consent/v1/consent_service.proto\x12\x11\x61ssent.consent.v1\x1a\x1f\x61ssent/consent/v1/consent.proto\"\xdf\x01\n\x13SubmitAnswerRequest\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\x12\x16\n\x0eparticipant_id\x18\x02 \x01(\t\x12)\n\x06\x61nswer\x18\x03 \x01(\x0e\x32\x19.assent.consent.v1.Answer\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x16\n\x0enotice_version\x18\x05 \x01(\t\x12\x10\n\x08language\x18\x06 \x01(\t\x12\x18\n\x10\x66ingerprint_hash\x18\x07 \x01(\t\x12\x19\n\x11presence_required\x18\x08 \x01(\x08\"I\n\x14SubmitAnswerResponse\x12\x31\n\x06\x61nswer\x18\x01 \x01(\x0b\x32!.assent.consent.v1.RecordedAnswer\"?\n\x11GetConsentRequest\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\x12\x16\n\x0eparticipant_id\x18\x02 \x01(\t\"r\n\x12GetConsentResponse\x12\x31\n\x06\x61nswer\x18\x01 \x01(\x0b\x32!.assent.consent.v1.RecordedAnswer\x12)\n\x06\x63ounts\x18\x02 \x01(\x0b\x32\x19.assent.consent.v1.Counts\"O\n\x12ListHistoryRequest\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"`\n\x13ListHistoryResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.assent.consent.v1.HistoryEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"(\n\x11GetVerdictRequest\x12\x13\n\x0bmeeting_ids\x18\x01 \x03(\t\"A\n\x12GetVerdictResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.assent.consent.v1.Verdict2\x85\x03\n\x0e\x43onsentService\x12_\n\x0cSubmitAnswer\x12&.assent.consent.v1.SubmitAnswerRequest\x1a\'.assent.consent.v1.SubmitAnswerResponse\x12Y\n\nGetConsent\x12$.assent.consent.v1.GetConsentRequest\x1a%.assent.consent.v1.GetConsentResponse\x12\\\n\x0bListHistory\x12%.assent.consent.v1.ListHistoryRequest\x1a&.assent.consent.v1.ListHistoryResponse\x12Y\n\nGetVerdict\x12$.assent.consent.v1.GetVerdictRequest\x1a%.assent.consent.v1.GetVerdictResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'assent/consent/v1/consent_service.proto\x12\x11\x61ssent.consent.v1\x1a\x1f\x61ssent/consent/v1/consent.proto\"\xdf\x01\n\x13SubmitAnswerRequest\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\x12\x16\n\x0eparticipant_id\x18\x02 \x01(\t\x12)\n\x06\x61nswer\x18\x03 \x01(\x0e\x32\x19.assent.consent.v1.Answer\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x16\n\x0enotice_version\x18\x05 \x01(\t\x12\x10\n\x08language\x18\x06 \x01(\t\x12\x18\n\x10\x66ingerprint_hash\x18\x07 \x01(\t\x12\x19\n\x11presence_required\x18\x08 \x01(\x08\"I\n\x14SubmitAnswerResponse\x12\x31\n\x06\x61nswer\x18\x01 \x01(\x0b\x32!.assent.consent.v1.RecordedAnswer\"I\n\x14SubmitAnswersRequest\x12\x31\n\x07\x61nswers\x18\x01 \x03(\x0b\x32 .assent.consent.v1.PendingAnswer\"l\n\rPendingAnswer\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x36\n\x06\x61nswer\x18\x02 \x01(\x0b\x32&.assent.consent.v1.SubmitAnswerRequest\x12\x13\n\x0btraceparent\x18\x03 \x01(\t\"K\n\x15SubmitAnswersResponse\x12\x32\n\x08outcomes\x18\x01 \x03(\x0b\x32 .assent.consent.v1.AnswerOutcome\"\x90\x01\n\rAnswerOutcome\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x35\n\x08recorded\x18\x02 \x01(\x0b\x32!.assent.consent.v1.RecordedAnswerH\x00\x12-\n\x07refusal\x18\x03 \x01(\x0b\x32\x1a.assent.consent.v1.RefusalH\x00\x42\t\n\x07outcome\"8\n\x07Refusal\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"?\n\x11GetConsentRequest\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\x12\x16\n\x0eparticipant_id\x18\x02 \x01(\t\"r\n\x12GetConsentResponse\x12\x31\n\x06\x61nswer\x18\x01 \x01(\x0b\x32!.assent.consent.v1.RecordedAnswer\x12)\n\x06\x63ounts\x18\x02 \x01(\x0b\x32\x19.assent.consent.v1.Counts\"O\n\x12ListHistoryRequest\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"`\n\x13ListHistoryResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.assent.consent.v1.HistoryEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"(\n\x11GetVerdictRequest\x12\x13\n\x0bmeeting_ids\x18\x01 \x03(\t\"A\n\x12GetVerdictResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.assent.consent.v1.Verdict\"*\n\x14VerifyHistoryRequest\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\"k\n\x15VerifyHistoryResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x03\x12\x11\n\thead_hash\x18\x02 \x01(\t\x12.\n\x05\x66\x61ult\x18\x03 \x01(\x0b\x32\x1f.assent.consent.v1.HistoryFault\"*\n\x14\x45xportHistoryRequest\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\"&\n\x15\x45xportHistoryResponse\x12\r\n\x05lines\x18\x01 \x01(\t\"e\n\x11GetReceiptRequest\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\x12\x16\n\x0eparticipant_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\x12\n\nchange_url\x18\x04 \x01(\t\"!\n\x12GetReceiptResponse\x12\x0b\n\x03jws\x18\x01 \x01(\t\"D\n\x16RegisterNoticesRequest\x12*\n\x07notices\x18\x01 \x03(\x0b\x32\x19.assent.consent.v1.Notice\"E\n\x17RegisterNoticesResponse\x12*\n\x07notices\x18\x01 \x03(\x0b\x32\x19.assent.consent.v1.Notice\" \n\x10GetNoticeRequest\x12\x0c\n\x04hash\x18\x01 \x01(\t\">\n\x11GetNoticeResponse\x12)\n\x06notice\x18\x01 \x01(\x0b\x32\x19.assent.consent.v1.Notice\"\x18\n\x16ListSigningKeysRequest\"\'\n\x17ListSigningKeysResponse\x12\x0c\n\x04keys\x18\x01 \x03(\t2\xbe\x08\n\x0e\x43onsentService\x12_\n\x0cSubmitAnswer\x12&.assent.consent.v1.SubmitAnswerRequest\x1a\'.assent.consent.v1.SubmitAnswerResponse\x12\x66\n\rSubmitAnswers\x12\'.assent.consent.v1.SubmitAnswersRequest\x1a(.assent.consent.v1.SubmitAnswersResponse(\x01\x30\x01\x12Y\n\nGetConsent\x12$.assent.consent.v1.GetConsentRequest\x1a%.assent.consent.v1.GetConsentResponse\x12\\\n\x0bListHistory\x12%.assent.consent.v1.ListHistoryRequest\x1a&.assent.consent.v1.ListHistoryResponse\x12\x62\n\rVerifyHistory\x12\'.assent.consent.v1.VerifyHistoryRequest\x1a(.assent.consent.v1.VerifyHistoryResponse\x12\x64\n\rExportHistory\x12\'.assent.consent.v1.ExportHistoryRequest\x1a(.assent.consent.v1.ExportHistoryResponse0\x01\x12Y\n\nGetReceipt\x12$.assent.consent.v1.GetReceiptRequest\x1a%.assent.consent.v1.GetReceiptResponse\x12h\n\x0fRegisterNotices\x12).assent.consent.v1.RegisterNoticesRequest\x1a*.assent.consent.v1.RegisterNoticesResponse\x12V\n\tGetNotice\x12#.assent.consent.v1.GetNoticeRequest\x1a$.assent.consent.v1.GetNoticeResponse\x12h\n\x0fListSigningKeys\x12).assent.consent.v1.ListSigningKeysRequest\x1a*.assent.consent.v1.ListSigningKeysResponse\x12Y\n\nGetVerdict\x12$.assent.consent.v1.GetVerdictRequest\x1a%.assent.consent.v1.GetVerdictResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,18 +36,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBMITANSWERREQUEST']._serialized_end=319
   _globals['_SUBMITANSWERRESPONSE']._serialized_start=321
   _globals['_SUBMITANSWERRESPONSE']._serialized_end=394
-  _globals['_GETCONSENTREQUEST']._serialized_start=396
-  _globals['_GETCONSENTREQUEST']._serialized_end=459
-  _globals['_GETCONSENTRESPONSE']._serialized_start=461
-  _globals['_GETCONSENTRESPONSE']._serialized_end=575
-  _globals['_LISTHISTORYREQUEST']._serialized_start=577
-  _globals['_LISTHISTORYREQUEST']._serialized_end=656
-  _globals['_LISTHISTORYRESPONSE']._serialized_start=658
-  _globals['_LISTHISTORYRESPONSE']._serialized_end=754
-  _globals['_GETVERDICTREQUEST']._serialized_start=756
-  _globals['_GETVERDICTREQUEST']._serialized_end=796
-  _globals['_GETVERDICTRESPONSE']._serialized_start=798
-  _globals['_GETVERDICTRESPONSE']._serialized_end=863
-  _globals['_CONSENTSERVICE']._serialized_start=866
-  _globals['_CONSENTSERVICE']._serialized_end=1255
+  _globals['_SUBMITANSWERSREQUEST']._serialized_start=396
+  _globals['_SUBMITANSWERSREQUEST']._serialized_end=469
+  _globals['_PENDINGANSWER']._serialized_start=471
+  _globals['_PENDINGANSWER']._serialized_end=579
+  _globals['_SUBMITANSWERSRESPONSE']._serialized_start=581
+  _globals['_SUBMITANSWERSRESPONSE']._serialized_end=656
+  _globals['_ANSWEROUTCOME']._serialized_start=659
+  _globals['_ANSWEROUTCOME']._serialized_end=803
+  _globals['_REFUSAL']._serialized_start=805
+  _globals['_REFUSAL']._serialized_end=861
+  _globals['_GETCONSENTREQUEST']._serialized_start=863
+  _globals['_GETCONSENTREQUEST']._serialized_end=926
+  _globals['_GETCONSENTRESPONSE']._serialized_start=928
+  _globals['_GETCONSENTRESPONSE']._serialized_end=1042
+  _globals['_LISTHISTORYREQUEST']._serialized_start=1044
+  _globals['_LISTHISTORYREQUEST']._serialized_end=1123
+  _globals['_LISTHISTORYRESPONSE']._serialized_start=1125
+  _globals['_LISTHISTORYRESPONSE']._serialized_end=1221
+  _globals['_GETVERDICTREQUEST']._serialized_start=1223
+  _globals['_GETVERDICTREQUEST']._serialized_end=1263
+  _globals['_GETVERDICTRESPONSE']._serialized_start=1265
+  _globals['_GETVERDICTRESPONSE']._serialized_end=1330
+  _globals['_VERIFYHISTORYREQUEST']._serialized_start=1332
+  _globals['_VERIFYHISTORYREQUEST']._serialized_end=1374
+  _globals['_VERIFYHISTORYRESPONSE']._serialized_start=1376
+  _globals['_VERIFYHISTORYRESPONSE']._serialized_end=1483
+  _globals['_EXPORTHISTORYREQUEST']._serialized_start=1485
+  _globals['_EXPORTHISTORYREQUEST']._serialized_end=1527
+  _globals['_EXPORTHISTORYRESPONSE']._serialized_start=1529
+  _globals['_EXPORTHISTORYRESPONSE']._serialized_end=1567
+  _globals['_GETRECEIPTREQUEST']._serialized_start=1569
+  _globals['_GETRECEIPTREQUEST']._serialized_end=1670
+  _globals['_GETRECEIPTRESPONSE']._serialized_start=1672
+  _globals['_GETRECEIPTRESPONSE']._serialized_end=1705
+  _globals['_REGISTERNOTICESREQUEST']._serialized_start=1707
+  _globals['_REGISTERNOTICESREQUEST']._serialized_end=1775
+  _globals['_REGISTERNOTICESRESPONSE']._serialized_start=1777
+  _globals['_REGISTERNOTICESRESPONSE']._serialized_end=1846
+  _globals['_GETNOTICEREQUEST']._serialized_start=1848
+  _globals['_GETNOTICEREQUEST']._serialized_end=1880
+  _globals['_GETNOTICERESPONSE']._serialized_start=1882
+  _globals['_GETNOTICERESPONSE']._serialized_end=1944
+  _globals['_LISTSIGNINGKEYSREQUEST']._serialized_start=1946
+  _globals['_LISTSIGNINGKEYSREQUEST']._serialized_end=1970
+  _globals['_LISTSIGNINGKEYSRESPONSE']._serialized_start=1972
+  _globals['_LISTSIGNINGKEYSRESPONSE']._serialized_end=2011
+  _globals['_CONSENTSERVICE']._serialized_start=2014
+  _globals['_CONSENTSERVICE']._serialized_end=3100
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,11 @@ class ConsentServiceStub:
                 request_serializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.SubmitAnswerRequest.SerializeToString,
                 response_deserializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.SubmitAnswerResponse.FromString,
                 _registered_method=True)
+        self.SubmitAnswers = channel.stream_stream(
+                '/assent.consent.v1.ConsentService/SubmitAnswers',
+                request_serializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.SubmitAnswersRequest.SerializeToString,
+                response_deserializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.SubmitAnswersResponse.FromString,
+                _registered_method=True)
         self.GetConsent = channel.unary_unary(
                 '/assent.consent.v1.ConsentService/GetConsent',
                 request_serializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.GetConsentRequest.SerializeToString,
@@ -49,6 +54,36 @@ class ConsentServiceStub:
                 '/assent.consent.v1.ConsentService/ListHistory',
                 request_serializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.ListHistoryRequest.SerializeToString,
                 response_deserializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.ListHistoryResponse.FromString,
+                _registered_method=True)
+        self.VerifyHistory = channel.unary_unary(
+                '/assent.consent.v1.ConsentService/VerifyHistory',
+                request_serializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.VerifyHistoryRequest.SerializeToString,
+                response_deserializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.VerifyHistoryResponse.FromString,
+                _registered_method=True)
+        self.ExportHistory = channel.unary_stream(
+                '/assent.consent.v1.ConsentService/ExportHistory',
+                request_serializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.ExportHistoryRequest.SerializeToString,
+                response_deserializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.ExportHistoryResponse.FromString,
+                _registered_method=True)
+        self.GetReceipt = channel.unary_unary(
+                '/assent.consent.v1.ConsentService/GetReceipt',
+                request_serializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.GetReceiptRequest.SerializeToString,
+                response_deserializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.GetReceiptResponse.FromString,
+                _registered_method=True)
+        self.RegisterNotices = channel.unary_unary(
+                '/assent.consent.v1.ConsentService/RegisterNotices',
+                request_serializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.RegisterNoticesRequest.SerializeToString,
+                response_deserializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.RegisterNoticesResponse.FromString,
+                _registered_method=True)
+        self.GetNotice = channel.unary_unary(
+                '/assent.consent.v1.ConsentService/GetNotice',
+                request_serializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.GetNoticeRequest.SerializeToString,
+                response_deserializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.GetNoticeResponse.FromString,
+                _registered_method=True)
+        self.ListSigningKeys = channel.unary_unary(
+                '/assent.consent.v1.ConsentService/ListSigningKeys',
+                request_serializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.ListSigningKeysRequest.SerializeToString,
+                response_deserializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.ListSigningKeysResponse.FromString,
                 _registered_method=True)
         self.GetVerdict = channel.unary_unary(
                 '/assent.consent.v1.ConsentService/GetVerdict',
@@ -64,6 +99,16 @@ class ConsentServiceServicer:
     def SubmitAnswer(self, request, context):
         """Committed when it returns. A repeated request_id changes nothing and returns the answer it made.
         NOT_FOUND (MEETING_NOT_FOUND).
+        ALREADY_EXISTS (REQUEST_ID_REUSED) when the request_id made another answer than the one sent now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitAnswers(self, request_iterator, context):
+        """The same for many people over one connection. Each answer has its own outcome, as soon as it is known, and an
+        error stays with the answer that caused it. A stream that ends without an outcome leaves open what was committed:
+        send the same request_id again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,6 +123,49 @@ class ConsentServiceServicer:
 
     def ListHistory(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyHistory(self, request, context):
+        """Computes every hash of a meeting's history again and compares.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportHistory(self, request, context):
+        """The whole history as JSON Lines, with a signed last line that tells where it ends: to be checked without us.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReceipt(self, request, context):
+        """What a participant can keep as proof of an answer. NOT_FOUND (MEETING_NOT_FOUND, ANSWER_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RegisterNotices(self, request, context):
+        """Makes wordings known before anyone is shown them. FAILED_PRECONDITION (NOTICE_CHANGED) when a version was
+        registered with other words in that language: a changed wording needs a new version.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetNotice(self, request, context):
+        """NOT_FOUND (NOTICE_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSigningKeys(self, request, context):
+        """The public keys under which receipts and exports hold.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -97,6 +185,11 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     request_deserializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.SubmitAnswerRequest.FromString,
                     response_serializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.SubmitAnswerResponse.SerializeToString,
             ),
+            'SubmitAnswers': grpc.stream_stream_rpc_method_handler(
+                    servicer.SubmitAnswers,
+                    request_deserializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.SubmitAnswersRequest.FromString,
+                    response_serializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.SubmitAnswersResponse.SerializeToString,
+            ),
             'GetConsent': grpc.unary_unary_rpc_method_handler(
                     servicer.GetConsent,
                     request_deserializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.GetConsentRequest.FromString,
@@ -106,6 +199,36 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.ListHistory,
                     request_deserializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.ListHistoryRequest.FromString,
                     response_serializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.ListHistoryResponse.SerializeToString,
+            ),
+            'VerifyHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyHistory,
+                    request_deserializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.VerifyHistoryRequest.FromString,
+                    response_serializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.VerifyHistoryResponse.SerializeToString,
+            ),
+            'ExportHistory': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportHistory,
+                    request_deserializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.ExportHistoryRequest.FromString,
+                    response_serializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.ExportHistoryResponse.SerializeToString,
+            ),
+            'GetReceipt': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReceipt,
+                    request_deserializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.GetReceiptRequest.FromString,
+                    response_serializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.GetReceiptResponse.SerializeToString,
+            ),
+            'RegisterNotices': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterNotices,
+                    request_deserializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.RegisterNoticesRequest.FromString,
+                    response_serializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.RegisterNoticesResponse.SerializeToString,
+            ),
+            'GetNotice': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetNotice,
+                    request_deserializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.GetNoticeRequest.FromString,
+                    response_serializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.GetNoticeResponse.SerializeToString,
+            ),
+            'ListSigningKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSigningKeys,
+                    request_deserializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.ListSigningKeysRequest.FromString,
+                    response_serializer=assent_dot_consent_dot_v1_dot_consent__service__pb2.ListSigningKeysResponse.SerializeToString,
             ),
             'GetVerdict': grpc.unary_unary_rpc_method_handler(
                     servicer.GetVerdict,
@@ -141,6 +264,33 @@ class ConsentService:
             '/assent.consent.v1.ConsentService/SubmitAnswer',
             assent_dot_consent_dot_v1_dot_consent__service__pb2.SubmitAnswerRequest.SerializeToString,
             assent_dot_consent_dot_v1_dot_consent__service__pb2.SubmitAnswerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitAnswers(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/assent.consent.v1.ConsentService/SubmitAnswers',
+            assent_dot_consent_dot_v1_dot_consent__service__pb2.SubmitAnswersRequest.SerializeToString,
+            assent_dot_consent_dot_v1_dot_consent__service__pb2.SubmitAnswersResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -195,6 +345,168 @@ class ConsentService:
             '/assent.consent.v1.ConsentService/ListHistory',
             assent_dot_consent_dot_v1_dot_consent__service__pb2.ListHistoryRequest.SerializeToString,
             assent_dot_consent_dot_v1_dot_consent__service__pb2.ListHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/assent.consent.v1.ConsentService/VerifyHistory',
+            assent_dot_consent_dot_v1_dot_consent__service__pb2.VerifyHistoryRequest.SerializeToString,
+            assent_dot_consent_dot_v1_dot_consent__service__pb2.VerifyHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/assent.consent.v1.ConsentService/ExportHistory',
+            assent_dot_consent_dot_v1_dot_consent__service__pb2.ExportHistoryRequest.SerializeToString,
+            assent_dot_consent_dot_v1_dot_consent__service__pb2.ExportHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReceipt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/assent.consent.v1.ConsentService/GetReceipt',
+            assent_dot_consent_dot_v1_dot_consent__service__pb2.GetReceiptRequest.SerializeToString,
+            assent_dot_consent_dot_v1_dot_consent__service__pb2.GetReceiptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegisterNotices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/assent.consent.v1.ConsentService/RegisterNotices',
+            assent_dot_consent_dot_v1_dot_consent__service__pb2.RegisterNoticesRequest.SerializeToString,
+            assent_dot_consent_dot_v1_dot_consent__service__pb2.RegisterNoticesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetNotice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/assent.consent.v1.ConsentService/GetNotice',
+            assent_dot_consent_dot_v1_dot_consent__service__pb2.GetNoticeRequest.SerializeToString,
+            assent_dot_consent_dot_v1_dot_consent__service__pb2.GetNoticeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSigningKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/assent.consent.v1.ConsentService/ListSigningKeys',
+            assent_dot_consent_dot_v1_dot_consent__service__pb2.ListSigningKeysRequest.SerializeToString,
+            assent_dot_consent_dot_v1_dot_consent__service__pb2.ListSigningKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,10 +36,30 @@ class ConsentServiceStub:
     SubmitAnswer: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.SubmitAnswerRequest, _consent_service_pb2.SubmitAnswerResponse]
     """Committed when it returns. A repeated request_id changes nothing and returns the answer it made.
     NOT_FOUND (MEETING_NOT_FOUND).
+    ALREADY_EXISTS (REQUEST_ID_REUSED) when the request_id made another answer than the one sent now.
+    """
+    SubmitAnswers: _grpc.StreamStreamMultiCallable[_consent_service_pb2.SubmitAnswersRequest, _consent_service_pb2.SubmitAnswersResponse]
+    """The same for many people over one connection. Each answer has its own outcome, as soon as it is known, and an
+    error stays with the answer that caused it. A stream that ends without an outcome leaves open what was committed:
+    send the same request_id again.
     """
     GetConsent: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.GetConsentRequest, _consent_service_pb2.GetConsentResponse]
     """A participant's current answer and the meeting's counts."""
     ListHistory: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.ListHistoryRequest, _consent_service_pb2.ListHistoryResponse]
+    VerifyHistory: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.VerifyHistoryRequest, _consent_service_pb2.VerifyHistoryResponse]
+    """Computes every hash of a meeting's history again and compares."""
+    ExportHistory: _grpc.UnaryStreamMultiCallable[_consent_service_pb2.ExportHistoryRequest, _consent_service_pb2.ExportHistoryResponse]
+    """The whole history as JSON Lines, with a signed last line that tells where it ends: to be checked without us."""
+    GetReceipt: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.GetReceiptRequest, _consent_service_pb2.GetReceiptResponse]
+    """What a participant can keep as proof of an answer. NOT_FOUND (MEETING_NOT_FOUND, ANSWER_NOT_FOUND)."""
+    RegisterNotices: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.RegisterNoticesRequest, _consent_service_pb2.RegisterNoticesResponse]
+    """Makes wordings known before anyone is shown them. FAILED_PRECONDITION (NOTICE_CHANGED) when a version was
+    registered with other words in that language: a changed wording needs a new version.
+    """
+    GetNotice: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.GetNoticeRequest, _consent_service_pb2.GetNoticeResponse]
+    """NOT_FOUND (NOTICE_NOT_FOUND)."""
+    ListSigningKeys: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.ListSigningKeysRequest, _consent_service_pb2.ListSigningKeysResponse]
+    """The public keys under which receipts and exports hold."""
     GetVerdict: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.GetVerdictRequest, _consent_service_pb2.GetVerdictResponse]
     """NOT_FOUND (MEETING_NOT_FOUND) when one of the meetings is not known."""
 
@@ -51,10 +71,30 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     SubmitAnswer: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.SubmitAnswerRequest, _consent_service_pb2.SubmitAnswerResponse]  # type: ignore[assignment]
     """Committed when it returns. A repeated request_id changes nothing and returns the answer it made.
     NOT_FOUND (MEETING_NOT_FOUND).
+    ALREADY_EXISTS (REQUEST_ID_REUSED) when the request_id made another answer than the one sent now.
+    """
+    SubmitAnswers: _aio.StreamStreamMultiCallable[_consent_service_pb2.SubmitAnswersRequest, _consent_service_pb2.SubmitAnswersResponse]  # type: ignore[assignment]
+    """The same for many people over one connection. Each answer has its own outcome, as soon as it is known, and an
+    error stays with the answer that caused it. A stream that ends without an outcome leaves open what was committed:
+    send the same request_id again.
     """
     GetConsent: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.GetConsentRequest, _consent_service_pb2.GetConsentResponse]  # type: ignore[assignment]
     """A participant's current answer and the meeting's counts."""
     ListHistory: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.ListHistoryRequest, _consent_service_pb2.ListHistoryResponse]  # type: ignore[assignment]
+    VerifyHistory: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.VerifyHistoryRequest, _consent_service_pb2.VerifyHistoryResponse]  # type: ignore[assignment]
+    """Computes every hash of a meeting's history again and compares."""
+    ExportHistory: _aio.UnaryStreamMultiCallable[_consent_service_pb2.ExportHistoryRequest, _consent_service_pb2.ExportHistoryResponse]  # type: ignore[assignment]
+    """The whole history as JSON Lines, with a signed last line that tells where it ends: to be checked without us."""
+    GetReceipt: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.GetReceiptRequest, _consent_service_pb2.GetReceiptResponse]  # type: ignore[assignment]
+    """What a participant can keep as proof of an answer. NOT_FOUND (MEETING_NOT_FOUND, ANSWER_NOT_FOUND)."""
+    RegisterNotices: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.RegisterNoticesRequest, _consent_service_pb2.RegisterNoticesResponse]  # type: ignore[assignment]
+    """Makes wordings known before anyone is shown them. FAILED_PRECONDITION (NOTICE_CHANGED) when a version was
+    registered with other words in that language: a changed wording needs a new version.
+    """
+    GetNotice: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.GetNoticeRequest, _consent_service_pb2.GetNoticeResponse]  # type: ignore[assignment]
+    """NOT_FOUND (NOTICE_NOT_FOUND)."""
+    ListSigningKeys: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.ListSigningKeysRequest, _consent_service_pb2.ListSigningKeysResponse]  # type: ignore[assignment]
+    """The public keys under which receipts and exports hold."""
     GetVerdict: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.GetVerdictRequest, _consent_service_pb2.GetVerdictResponse]  # type: ignore[assignment]
     """NOT_FOUND (MEETING_NOT_FOUND) when one of the meetings is not known."""
 
@@ -69,6 +109,18 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_consent_service_pb2.SubmitAnswerResponse, _abc.Awaitable[_consent_service_pb2.SubmitAnswerResponse]]:
         """Committed when it returns. A repeated request_id changes nothing and returns the answer it made.
         NOT_FOUND (MEETING_NOT_FOUND).
+        ALREADY_EXISTS (REQUEST_ID_REUSED) when the request_id made another answer than the one sent now.
+        """
+
+    @_abc_1.abstractmethod
+    def SubmitAnswers(
+        self,
+        request_iterator: _MaybeAsyncIterator[_consent_service_pb2.SubmitAnswersRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_consent_service_pb2.SubmitAnswersResponse], _abc.AsyncIterator[_consent_service_pb2.SubmitAnswersResponse]]:
+        """The same for many people over one connection. Each answer has its own outcome, as soon as it is known, and an
+        error stays with the answer that caused it. A stream that ends without an outcome leaves open what was committed:
+        send the same request_id again.
         """
 
     @_abc_1.abstractmethod
@@ -85,6 +137,56 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _consent_service_pb2.ListHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_consent_service_pb2.ListHistoryResponse, _abc.Awaitable[_consent_service_pb2.ListHistoryResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def VerifyHistory(
+        self,
+        request: _consent_service_pb2.VerifyHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_service_pb2.VerifyHistoryResponse, _abc.Awaitable[_consent_service_pb2.VerifyHistoryResponse]]:
+        """Computes every hash of a meeting's history again and compares."""
+
+    @_abc_1.abstractmethod
+    def ExportHistory(
+        self,
+        request: _consent_service_pb2.ExportHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_consent_service_pb2.ExportHistoryResponse], _abc.AsyncIterator[_consent_service_pb2.ExportHistoryResponse]]:
+        """The whole history as JSON Lines, with a signed last line that tells where it ends: to be checked without us."""
+
+    @_abc_1.abstractmethod
+    def GetReceipt(
+        self,
+        request: _consent_service_pb2.GetReceiptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_service_pb2.GetReceiptResponse, _abc.Awaitable[_consent_service_pb2.GetReceiptResponse]]:
+        """What a participant can keep as proof of an answer. NOT_FOUND (MEETING_NOT_FOUND, ANSWER_NOT_FOUND)."""
+
+    @_abc_1.abstractmethod
+    def RegisterNotices(
+        self,
+        request: _consent_service_pb2.RegisterNoticesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_service_pb2.RegisterNoticesResponse, _abc.Awaitable[_consent_service_pb2.RegisterNoticesResponse]]:
+        """Makes wordings known before anyone is shown them. FAILED_PRECONDITION (NOTICE_CHANGED) when a version was
+        registered with other words in that language: a changed wording needs a new version.
+        """
+
+    @_abc_1.abstractmethod
+    def GetNotice(
+        self,
+        request: _consent_service_pb2.GetNoticeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_service_pb2.GetNoticeResponse, _abc.Awaitable[_consent_service_pb2.GetNoticeResponse]]:
+        """NOT_FOUND (NOTICE_NOT_FOUND)."""
+
+    @_abc_1.abstractmethod
+    def ListSigningKeys(
+        self,
+        request: _consent_service_pb2.ListSigningKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_service_pb2.ListSigningKeysResponse, _abc.Awaitable[_consent_service_pb2.ListSigningKeysResponse]]:
+        """The public keys under which receipts and exports hold."""
 
     @_abc_1.abstractmethod
     def GetVerdict(

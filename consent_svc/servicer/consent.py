@@ -1,0 +1,16 @@
+"""Serves assent.consent.v1.ConsentService."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from consent_svc.domain.answers import Answers, History
+from consent_svc.servicer.answers import AnswerCalls
+from consent_svc.servicer.history import HistoryCalls
+
+
+class ConsentServicer(AnswerCalls, HistoryCalls):
+    """Every call of the service, each written where its work is."""
+
+    def __init__(self, answers: Answers, history: History, now: Callable[[], datetime]) -> None:
+        AnswerCalls.__init__(self, answers, now)
+        HistoryCalls.__init__(self, history)
