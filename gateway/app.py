@@ -5,12 +5,26 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from gateway import audio, consent, health, meetings, pages, problems, recordings, rooms, sockets, transcripts, whereby
+from gateway import (
+    audio,
+    consent,
+    health,
+    history,
+    meetings,
+    pages,
+    problems,
+    recordings,
+    rooms,
+    sockets,
+    transcripts,
+    whereby,
+)
 from gateway.doorway import Doorway
 from gateway.parts import Parts
 
 _ROUTERS = [
-    module.router for module in (rooms, meetings, consent, whereby, recordings, transcripts, audio, sockets, health)
+    module.router
+    for module in (rooms, meetings, consent, history, whereby, recordings, transcripts, audio, sockets, health)
 ]
 
 

@@ -1,4 +1,4 @@
-"""Answers over HTTP: given, changed and counted, and their history for the owner."""
+"""Answers over HTTP: given, changed and counted."""
 
 import hmac
 import uuid
@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.errors import NotFound
 from gateway.access import ensure_meeting, found, meeting_for, no_meeting
-from gateway.auth import Known, Owner
+from gateway.auth import Known
 from gateway.parts import Gateway, Parts
 from gateway.problems import may_fail
-from gateway.shapes import Body, Id, Line, Page, PageToken, moment
+from gateway.shapes import Body, Id, Line, moment
 from gateway.tokens import Identity, SignedIn
 
 router = APIRouter(tags=["consent"])
@@ -85,25 +85,6 @@ class Consent(BaseModel):
     counts: Counts
 
 
-class HistoryEntry(BaseModel):
-    """One answer, chained to the one before it."""
-
-    revision: int
-    participant_digest: str = Field(description="Stands for the participant in this meeting only.")
-    consent_given: bool
-    answered_at: datetime | None
-    notice_version: str
-    language: str
-    previous_hash: str
-    hash: str
-
-
-class History(Page):
-    """A page of a meeting's history, oldest first."""
-
-    entries: list[HistoryEntry]
-
-
 @router.post("/v1/meetings/{meeting_id}/consent", responses=may_fail(400, 401, 403, 404, 413, 422, 503))
 async def submit_answer(
     meeting_id: Id, new: NewAnswer, identity: Known, gateway: Gateway, request_id: RequestId = None
@@ -152,21 +133,6 @@ async def get_consent(meeting_id: Id, identity: Known, gateway: Gateway) -> Cons
     return consent_shape(meeting_id, consent)
 
 
-@router.get("/v1/meetings/{meeting_id}/consent/history", responses=may_fail(400, 401, 403, 404, 422, 503))
-async def list_history(
-    meeting_id: Id,
-    owner: Owner,
-    gateway: Gateway,
-    page_size: Annotated[int, Field(ge=1, le=1000)] = 200,
-    page_token: PageToken = "",
-) -> History:
-    """Every answer ever given in the meeting, hash-chained; names no one."""
-    await meeting_for(owner, meeting_id, gateway)
-    request = rpc.ListHistoryRequest(meeting_id=meeting_id, page_size=page_size, page_token=page_token)
-    page = await gateway.consent.ListHistory(request)
-    return History(entries=[_entry(entry) for entry in page.entries], next_page_token=page.next_page_token)
-
-
 def consent_shape(meeting_id: str, consent: rpc.GetConsentResponse) -> Consent:
     """How a meeting stands, as JSON shows it."""
     answer = None
@@ -185,19 +151,6 @@ def consent_shape(meeting_id: str, consent: rpc.GetConsentResponse) -> Consent:
 def counts_shape(counts: consent_pb2.Counts) -> Counts:
     """The counts, as JSON shows them."""
     return Counts(present=counts.present, granted=counts.granted, denied=counts.denied, unanswered=counts.unanswered)
-
-
-def _entry(entry: consent_pb2.HistoryEntry) -> HistoryEntry:
-    return HistoryEntry(
-        revision=entry.revision,
-        participant_digest=entry.participant_digest,
-        consent_given=_is_grant(entry.answer),
-        answered_at=moment(entry, "answered_at"),
-        notice_version=entry.notice_version,
-        language=entry.language,
-        previous_hash=entry.previous_hash,
-        hash=entry.hash,
-    )
 
 
 def _is_grant(answer: int) -> bool:
