@@ -27,6 +27,7 @@ from consent_svc.store.history import PostgresHistory
 from consent_svc.store.meetings import PostgresMeetings
 from consent_svc.store.presence import PostgresPresence
 from consent_svc.store.rooms import PostgresRooms
+from consent_svc.store.standings import PostgresStandings
 from consent_svc.whereby import Destination, Whereby
 
 log = structlog.get_logger()
@@ -49,7 +50,7 @@ async def serve(settings: Settings) -> None:
     )
     server.add(
         add_ConsentServiceServicer_to_server,
-        ConsentServicer(answers, history, utc_now),
+        ConsentServicer(answers, PostgresStandings(store), history, utc_now),
         consent_service_pb2.DESCRIPTOR.services_by_name["ConsentService"],
     )
     async with store, bus, whereby, OutboxRelay(store, bus):

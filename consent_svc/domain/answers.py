@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from consent_svc.domain.verdict import Answer, Standing
+from consent_svc.domain.verdict import Answer
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,6 @@ class RecordedAnswer:
 
 
 @dataclass(frozen=True)
-class Counts:
-    """How a meeting stands, without names."""
-
-    present: int
-    granted: int
-    denied: int
-
-    @property
-    def unanswered(self) -> int:
-        """Who is or was present and has said nothing yet."""
-        return self.present - self.granted - self.denied
-
-
-@dataclass(frozen=True)
 class HistoryEntry:
     """One line of a meeting's history, chained to the one before it; names nobody."""
 
@@ -79,12 +65,6 @@ class Answers(Protocol):
 
     async def of_participant(self, meeting_id: str, participant_id: str) -> RecordedAnswer | None:
         """The answer that counts."""
-
-    async def counts(self, meeting_id: str) -> Counts:
-        """Raises NotFound (MEETING_NOT_FOUND)."""
-
-    async def standings(self, meeting_ids: list[str]) -> list[Standing]:
-        """What a verdict needs. Raises NotFound (MEETING_NOT_FOUND) when one of them is not known."""
 
 
 class History(Protocol):

@@ -12,6 +12,7 @@ from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceServicer
 from chassis.errors import InvalidArgument
 from consent_svc.domain.answers import Answers, Submission
 from consent_svc.domain.presence import is_participant_id
+from consent_svc.domain.standings import Standings
 from consent_svc.domain.verdict import decide
 from consent_svc.servicer.messages import ANSWERS, answer_message, counts_message, verdict_message
 
@@ -24,8 +25,9 @@ LONGEST = {"request_id": 200, "notice_version": 100, "language": 35, "fingerprin
 class AnswerCalls(ConsentServiceServicer):
     """The calls about answers and what they come to."""
 
-    def __init__(self, answers: Answers, now: Callable[[], datetime]) -> None:
+    def __init__(self, answers: Answers, standings: Standings, now: Callable[[], datetime]) -> None:
         self._answers = answers
+        self._standings = standings
         self._now = now
 
     async def SubmitAnswer(self, request: rpc.SubmitAnswerRequest, context: Context) -> rpc.SubmitAnswerResponse:
@@ -34,7 +36,7 @@ class AnswerCalls(ConsentServiceServicer):
         return rpc.SubmitAnswerResponse(answer=answer_message(recorded))
 
     async def GetConsent(self, request: rpc.GetConsentRequest, context: Context) -> rpc.GetConsentResponse:
-        counts = await self._answers.counts(request.meeting_id)
+        counts = await self._standings.counts(request.meeting_id)
         response = rpc.GetConsentResponse(counts=counts_message(counts))
         if request.participant_id:
             answer = await self._answers.of_participant(request.meeting_id, request.participant_id)
@@ -46,7 +48,7 @@ class AnswerCalls(ConsentServiceServicer):
         meeting_ids = list(dict.fromkeys(request.meeting_ids))
         if not meeting_ids:
             raise InvalidArgument("name the recording's meetings: at least one", reason="MEETING_IDS_MISSING")
-        verdict = decide(await self._answers.standings(meeting_ids), self._now())
+        verdict = decide(await self._standings.standings(meeting_ids), self._now())
         log.debug("verdict_given", meeting_ids=meeting_ids, decision=verdict.decision.name, reason=verdict.reason.name)
         return rpc.GetVerdictResponse(verdict=verdict_message(verdict))
 

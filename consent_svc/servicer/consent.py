@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from consent_svc.domain.answers import Answers, History
+from consent_svc.domain.standings import Standings
 from consent_svc.servicer.answers import AnswerCalls
 from consent_svc.servicer.history import HistoryCalls
 
@@ -11,6 +12,6 @@ from consent_svc.servicer.history import HistoryCalls
 class ConsentServicer(AnswerCalls, HistoryCalls):
     """Every call of the service, each written where its work is."""
 
-    def __init__(self, answers: Answers, history: History, now: Callable[[], datetime]) -> None:
-        AnswerCalls.__init__(self, answers, now)
+    def __init__(self, answers: Answers, standings: Standings, history: History, now: Callable[[], datetime]) -> None:
+        AnswerCalls.__init__(self, answers, standings, now)
         HistoryCalls.__init__(self, history)

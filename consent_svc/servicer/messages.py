@@ -7,9 +7,10 @@ from assent.consent.v1 import consent_pb2
 from assent.meeting.v1 import meeting_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from consent_svc.domain.answers import Counts, HistoryEntry, RecordedAnswer
+from consent_svc.domain.answers import HistoryEntry, RecordedAnswer
 from consent_svc.domain.meetings import Meeting
 from consent_svc.domain.rooms import ConsentPolicy, RecordingTrigger, RecordingType, Room, RoomMode, RoomSettings
+from consent_svc.domain.standings import Counts
 from consent_svc.domain.verdict import Answer, Decision, Reason, Verdict
 from consent_svc.matching import Kind
 

@@ -24,6 +24,7 @@ from consent_svc.domain.answers import Answers, History
 from consent_svc.domain.meetings import Meetings
 from consent_svc.domain.presence import Presence
 from consent_svc.domain.rooms import Rooms
+from consent_svc.domain.standings import Standings
 from consent_svc.opening import Opening
 from consent_svc.servicer.consent import ConsentServicer
 from consent_svc.servicer.meetings import MeetingServicer
@@ -32,10 +33,19 @@ from consent_svc.store.history import PostgresHistory
 from consent_svc.store.meetings import PostgresMeetings
 from consent_svc.store.presence import PostgresPresence
 from consent_svc.store.rooms import PostgresRooms
+from consent_svc.store.standings import PostgresStandings
 from deploy.local import Postgres
 from tests.consent.cases import Clock, room
 from tests.consent.fake_whereby import FakeWhereby
-from tests.consent.memory import Memory, MemoryAnswers, MemoryHistory, MemoryMeetings, MemoryPresence, MemoryRooms
+from tests.consent.memory import (
+    Memory,
+    MemoryAnswers,
+    MemoryHistory,
+    MemoryMeetings,
+    MemoryPresence,
+    MemoryRooms,
+    MemoryStandings,
+)
 
 if TYPE_CHECKING:  # only the stubs' types know them
     from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceAsyncStub
@@ -51,6 +61,7 @@ class Store:
     rooms: Rooms
     meetings: Meetings
     answers: Answers
+    standings: Standings
     history: History
     presence: Presence
     # What waits in the outbox, the oldest first.
@@ -93,8 +104,8 @@ def postgres_store(database: Database) -> Store:
         return [parse(row.subject, row.payload) for row in rows]
 
     return Store(
-        PostgresRooms(database), PostgresMeetings(database), PostgresAnswers(database), PostgresHistory(database),
-        PostgresPresence(database), published,
+        PostgresRooms(database), PostgresMeetings(database), PostgresAnswers(database), PostgresStandings(database),
+        PostgresHistory(database), PostgresPresence(database), published,
     )  # fmt: skip
 
 
@@ -107,8 +118,8 @@ def memory_store() -> Store:
         return list(memory.published)
 
     return Store(
-        MemoryRooms(memory), MemoryMeetings(memory), MemoryAnswers(memory), MemoryHistory(memory),
-        MemoryPresence(memory), published,
+        MemoryRooms(memory), MemoryMeetings(memory), MemoryAnswers(memory), MemoryStandings(memory),
+        MemoryHistory(memory), MemoryPresence(memory), published,
     )  # fmt: skip
 
 
@@ -151,7 +162,7 @@ async def channel(store: Store, whereby: FakeWhereby, clock: Clock, tls: Tls) ->
     )
     server.add(
         add_ConsentServiceServicer_to_server,
-        ConsentServicer(store.answers, store.history, clock),
+        ConsentServicer(store.answers, store.standings, store.history, clock),
         consent_service_pb2.DESCRIPTOR.services_by_name["ConsentService"],
     )
     await server.start()

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from google.protobuf.message import Message
 
-from consent_svc.domain.answers import Counts, HistoryEntry, RecordedAnswer, Submission
+from consent_svc.domain.answers import HistoryEntry, RecordedAnswer, Submission
 from consent_svc.domain.meetings import Admission, Meeting
 from consent_svc.domain.presence import (
     Attendance,
@@ -23,6 +23,7 @@ from consent_svc.domain.presence import (
     session_of,
 )
 from consent_svc.domain.rooms import Room, RoomSettings
+from consent_svc.domain.standings import Counts
 from consent_svc.domain.verdict import Answer, Person, Standing
 from consent_svc.errors import meeting_not_found, room_exists, room_not_found
 from consent_svc.events import answer_submitted, evidence_recorded, presence_changed
@@ -186,6 +187,13 @@ class MemoryAnswers:
     async def of_participant(self, meeting_id: str, participant_id: str) -> RecordedAnswer | None:
         recorded, _ = self._memory.answers.get((meeting_id, participant_id), (None, None))
         return recorded
+
+
+class MemoryStandings:
+    """See `consent_svc.domain.standings.Standings`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
 
     async def counts(self, meeting_id: str) -> Counts:
         [standing] = await self.standings([meeting_id])

@@ -10,7 +10,7 @@ from assent.consent.v1.consent_pb2 import ANSWER_DENIED
 
 from chassis.database import Database
 from chassis.errors import NotFound
-from consent_svc.domain.answers import Counts
+from consent_svc.domain.standings import Counts
 from consent_svc.domain.verdict import Answer, Decision, decide
 from consent_svc.store.answers import PostgresAnswers
 from tests.consent.cases import ANA, BEN, CEM, MINUTE, NINE, TEN, admission, meeting, room, says
@@ -49,11 +49,11 @@ async def test_nobody_answers_in_a_meeting_that_is_not_known(opened: Store) -> N
     with pytest.raises(NotFound) as refused:
         await opened.answers.submit(says(ANA, GRANTED, "r-1", meeting_id="m-404"), NINE)
     assert refused.value.reason == "MEETING_NOT_FOUND"
-    for question in (opened.answers.counts("m-404"), opened.history.page("m-404", 0, 10)):
+    for question in (opened.standings.counts("m-404"), opened.history.page("m-404", 0, 10)):
         with pytest.raises(NotFound):
             await question
     with pytest.raises(NotFound):
-        await opened.answers.standings(["m-1", "m-404"])
+        await opened.standings.standings(["m-1", "m-404"])
 
 
 async def test_c1_the_answer_and_its_event_are_committed_together(opened: Store) -> None:
@@ -86,7 +86,7 @@ async def test_c2_twenty_answers_of_one_person_at_once_get_twenty_revisions(open
     last = max(recorded, key=lambda one: one.revision)
     assert await opened_postgres.answers.of_participant("m-1", ANA) == last
     granted = int(last.answer is GRANTED)
-    assert await opened_postgres.answers.counts("m-1") == Counts(1, granted, 1 - granted)
+    assert await opened_postgres.standings.counts("m-1") == Counts(1, granted, 1 - granted)
 
 
 async def test_c2_a_grant_and_a_denial_racing_end_in_the_order_of_their_revisions(opened_postgres: Store) -> None:
@@ -103,7 +103,7 @@ async def test_c2_people_of_one_meeting_racing_leave_no_gap(opened_postgres: Sto
     await asyncio.gather(*(opened_postgres.answers.submit(says(who, GRANTED, "r-1"), NINE) for who in people))
     history = await opened_postgres.history.page("m-1", 0, 100)
     assert [entry.revision for entry in history] == list(range(1, 31))
-    assert await opened_postgres.answers.counts("m-1") == Counts(30, 30, 0)
+    assert await opened_postgres.standings.counts("m-1") == Counts(30, 30, 0)
 
 
 async def test_c3_a_late_retry_of_the_grant_leaves_denied(opened: Store) -> None:
@@ -146,7 +146,7 @@ async def test_an_answer_is_possible_after_the_meeting_and_after_its_room(opened
     await opened.rooms.remove("standup", room().owner_id, TEN)
     recorded = await opened.answers.submit(says(ANA, DENIED, "r-1"), TEN + 1000 * MINUTE)
     assert recorded.revision == 1
-    assert decide(await opened.answers.standings(["m-1"]), TEN).decision is Decision.DELETE
+    assert decide(await opened.standings.standings(["m-1"]), TEN).decision is Decision.DELETE
 
 
 async def test_c4_who_must_have_been_there_is_refused_until_they_were(opened: Store) -> None:
@@ -161,7 +161,7 @@ async def test_c4_who_must_have_been_there_is_refused_until_they_were(opened: St
 
 async def test_who_answers_without_having_opened_is_present(opened: Store) -> None:
     await opened.answers.submit(says(CEM, GRANTED, "r-1"), NINE)
-    assert await opened.answers.counts("m-1") == Counts(present=1, granted=1, denied=0)
+    assert await opened.standings.counts("m-1") == Counts(present=1, granted=1, denied=0)
 
 
 async def test_counts_tell_present_granted_denied_and_unanswered(opened: Store) -> None:
@@ -169,7 +169,7 @@ async def test_counts_tell_present_granted_denied_and_unanswered(opened: Store) 
         await opened.meetings.admit("m-1", admission(who), NINE)
     await opened.answers.submit(says(ANA, GRANTED, "r-1"), NINE)
     await opened.answers.submit(says(BEN, DENIED, "r-2"), NINE)
-    counts = await opened.answers.counts("m-1")
+    counts = await opened.standings.counts("m-1")
     assert counts == Counts(present=3, granted=1, denied=1)
     assert counts.unanswered == 1
 
@@ -177,7 +177,7 @@ async def test_counts_tell_present_granted_denied_and_unanswered(opened: Store) 
 async def test_a_standing_keeps_when_somebody_first_granted(opened: Store) -> None:
     for minute, answer in enumerate((DENIED, GRANTED, DENIED, GRANTED)):
         await opened.answers.submit(says(ANA, answer, f"r-{minute}"), NINE + minute * MINUTE)
-    [standing] = await opened.answers.standings(["m-1"])
+    [standing] = await opened.standings.standings(["m-1"])
     [person] = standing.people
     assert (person.answer, person.revision, person.first_granted_at) == (GRANTED, 4, NINE + MINUTE)
     assert standing.revision == 4

@@ -128,4 +128,4 @@ async def test_someone_opened_twice_is_present_once(store: Store) -> None:
     await store.meetings.admit("m-1", admission("x", user_id=ANA), NINE)
     await store.meetings.admit("m-1", admission("y", user_id=ANA), TEN)
     await store.presence.record(joined(TEN, who=ANA))
-    assert (await store.answers.counts("m-1")).present == 1
+    assert (await store.standings.counts("m-1")).present == 1

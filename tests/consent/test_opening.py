@@ -149,7 +149,7 @@ async def test_while_whereby_hangs_only_those_wait_who_need_it(store: Store, whe
     await whereby.asked_for(1 + len(rooms))
     async with asyncio.timeout(1):
         await store.answers.submit(says(ANA, Answer.GRANTED, "r-1"), NINE)
-        assert len(await store.answers.standings(["m-1"])) == 1
+        assert len(await store.standings.standings(["m-1"])) == 1
         assert (await opening.open("standup", "", NOBODY))[0].meeting_id == "m-1"
     whereby.answers.set()
     assert len({meeting.meeting_id for meeting, _ in await asyncio.gather(*crowd)}) == len(rooms)

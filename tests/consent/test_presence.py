@@ -169,16 +169,16 @@ async def test_recorder_streamer_and_captioner_are_not_people(store: Store) -> N
     await store.meetings.open(meeting(), NINE)
     for n, role in enumerate(("recorder", "streamer", "captioner")):
         await record(store, joined(NINE, f"c-{n}", f"machine-{n}", n + 1, role=role))
-    assert (await store.answers.counts("m-1")).present == 0
+    assert (await store.standings.counts("m-1")).present == 0
     await record(store, joined(NINE, "c-9", ANA, 4, role="host"))
-    assert (await store.answers.counts("m-1")).present == 1
+    assert (await store.standings.counts("m-1")).present == 1
 
 
 async def test_who_is_known_only_by_leaving_was_present(store: Store) -> None:
     await store.rooms.add(room())
     await store.meetings.open(meeting(), NINE)
     await record(store, left(TEN, "c-1", ANA, 0))
-    assert (await store.answers.counts("m-1")).present == 1
+    assert (await store.standings.counts("m-1")).present == 1
 
 
 async def test_an_external_id_that_is_none_of_ours_is_not_kept(store: Store) -> None:

@@ -114,9 +114,9 @@ async def test_c6_deny_then_grant_keeps_and_grant_then_deny_deletes(store: Store
     await store.meetings.open(meeting(), NINE)
     await store.answers.submit(says(ANA, Answer.DENIED, "r-1"), NINE)
     await store.answers.submit(says(ANA, Answer.GRANTED, "r-2"), NINE)
-    assert decide(await store.answers.standings(["m-1"]), TEN).decision is Decision.KEEP
+    assert decide(await store.standings.standings(["m-1"]), TEN).decision is Decision.KEEP
     await store.answers.submit(says(ANA, Answer.DENIED, "r-3"), NINE)
-    verdict = decide(await store.answers.standings(["m-1"]), TEN)
+    verdict = decide(await store.standings.standings(["m-1"]), TEN)
     assert (verdict.decision, verdict.refusals) == (Decision.DELETE, (("m-1", 3),))
 
 
@@ -126,8 +126,8 @@ async def test_c6_everyone_present_must_grant_however_we_know_of_them(store: Sto
     await store.presence.record(joined(NINE, "c-1", BEN, 1, session="s-1"))
     await store.presence.record(session(TEN, started=False))
     await store.answers.submit(says(ANA, Answer.GRANTED, "r-1"), TEN)
-    assert decide(await store.answers.standings(["m-1"]), TEN).decision is Decision.WAIT
+    assert decide(await store.standings.standings(["m-1"]), TEN).decision is Decision.WAIT
     await store.answers.submit(says(BEN, Answer.GRANTED, "r-1"), TEN)
-    assert decide(await store.answers.standings(["m-1"]), TEN).reason is Reason.ALL_GRANTED
+    assert decide(await store.standings.standings(["m-1"]), TEN).reason is Reason.ALL_GRANTED
     await store.presence.record(joined(NINE, "c-2", "", 2, session="s-1"))
-    assert decide(await store.answers.standings(["m-1"]), TEN).decision is Decision.WAIT
+    assert decide(await store.standings.standings(["m-1"]), TEN).decision is Decision.WAIT
