@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from consent_svc.domain.verdict import Answer
 
@@ -54,6 +54,33 @@ class HistoryEntry:
     hash: str
 
 
+class HistoryLine(TypedDict):
+    """An entry as it is hashed and exported: what is stored, whether or not it makes sense."""
+
+    meeting_id: str
+    revision: int
+    participant_digest: str
+    answer: str
+    # 2026-01-31T09:00:00.000000Z
+    answered_at: str
+    notice_version: str
+    language: str
+    previous_hash: str
+    hash: str
+
+
+@dataclass(frozen=True)
+class HistoryEnd:
+    """Where a meeting's history ended at one moment."""
+
+    meeting_id: str
+    # As the meeting has it: of the answer committed last.
+    revision: int
+    head_hash: str
+    # The highest revision in the history itself, 0 where there is none; the same, unless somebody changed either.
+    last_line: int
+
+
 class Answers(Protocol):
     """Where answers are kept."""
 
@@ -72,3 +99,9 @@ class History(Protocol):
 
     async def page(self, meeting_id: str, after: int, limit: int) -> list[HistoryEntry]:
         """Entries above revision `after`, the oldest first. Raises NotFound (MEETING_NOT_FOUND)."""
+
+    async def end(self, meeting_id: str) -> HistoryEnd:
+        """Where it ends now. Raises NotFound (MEETING_NOT_FOUND)."""
+
+    async def lines(self, meeting_id: str, after: int, until: int, limit: int) -> list[HistoryLine]:
+        """Lines above revision `after` up to and including `until`, the lowest first."""

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from google.protobuf.message import Message
 
-from consent_svc.domain.answers import HistoryEntry, RecordedAnswer, Submission
+from consent_svc.domain.answers import HistoryEnd, HistoryEntry, HistoryLine, RecordedAnswer, Submission
 from consent_svc.domain.meetings import Admission, Meeting
 from consent_svc.domain.presence import (
     Attendance,
@@ -28,6 +28,7 @@ from consent_svc.domain.verdict import Answer, Person, Standing
 from consent_svc.errors import meeting_not_found, room_exists, room_not_found
 from consent_svc.events import answer_submitted, evidence_recorded, presence_changed
 from consent_svc.history import GENESIS, next_entry, participant_digest
+from consent_svc.history.chain import line_of
 
 
 @dataclass
@@ -228,6 +229,16 @@ class MemoryHistory:
     async def page(self, meeting_id: str, after: int, limit: int) -> list[HistoryEntry]:
         self._memory.meeting(meeting_id)
         return [entry for entry in self._memory.history[meeting_id] if entry.revision > after][:limit]
+
+    async def end(self, meeting_id: str) -> HistoryEnd:
+        self._memory.meeting(meeting_id)
+        entries = self._memory.history[meeting_id]
+        revision, head_hash = (entries[-1].revision, entries[-1].hash) if entries else (0, GENESIS)
+        return HistoryEnd(meeting_id, revision, head_hash, revision)
+
+    async def lines(self, meeting_id: str, after: int, until: int, limit: int) -> list[HistoryLine]:
+        entries = self._memory.history[meeting_id]
+        return [line_of(entry) for entry in entries if after < entry.revision <= until][:limit]
 
 
 class MemoryPresence:

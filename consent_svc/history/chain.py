@@ -5,11 +5,11 @@ unescaped, `answered_at` in UTC with six digits of microseconds (2026-01-31T09:0
 """
 
 import hashlib
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from consent_svc.domain.answers import HistoryEntry, Submission
+from consent_svc.domain.answers import HistoryEntry, HistoryLine, Submission
+from consent_svc.domain.canonical import canonical, text_hash
 
 GENESIS = "0" * 64
 """The hash before a meeting's first entry."""
@@ -38,8 +38,33 @@ def next_entry(submission: Submission, digest: str, revision: int, previous_hash
 
 def hash_of(entry: HistoryEntry) -> str:
     """What an entry's `hash` must be."""
-    fields = asdict(entry)
-    del fields["hash"]
-    fields["answered_at"] = entry.answered_at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return _hash_of(line_of(entry))
+
+
+def line_of(entry: HistoryEntry) -> HistoryLine:
+    """An entry as it is hashed and exported."""
+    return HistoryLine(
+        meeting_id=entry.meeting_id,
+        revision=entry.revision,
+        participant_digest=entry.participant_digest,
+        answer=entry.answer,
+        answered_at=time_text(entry.answered_at),
+        notice_version=entry.notice_version,
+        language=entry.language,
+        previous_hash=entry.previous_hash,
+        hash=entry.hash,
+    )
+
+
+def fits_its_hash(line: HistoryLine) -> bool:
+    """Whether a line's fields give its hash."""
+    return _hash_of(line) == line["hash"]
+
+
+def time_text(at: datetime) -> str:
+    """The one way in which a time is hashed and signed."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _hash_of(line: HistoryLine) -> str:
+    return text_hash(canonical({name: value for name, value in line.items() if name != "hash"}))
