@@ -1,7 +1,6 @@
 """The history: chained, append-only, and without names."""
 
 import hashlib
-import json
 from dataclasses import replace
 
 import pytest
@@ -9,34 +8,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from chassis.database import Database
-from consent_svc.domain.answers import HistoryEntry
 from consent_svc.domain.verdict import Answer
 from consent_svc.history import participant_digest
 from deploy.local import Postgres
 from tests.consent.cases import ANA, BEN, MINUTE, NINE, OWNER, TEN, meeting, room, says
+from tests.consent.chain import first_fault
 from tests.consent.conftest import Store
-
-
-def first_fault(entries: list[HistoryEntry]) -> int | None:
-    """What an outsider does who has only the entries and the description in consent_svc/history.py."""
-    previous = "0" * 64
-    for place, entry in enumerate(entries, start=1):
-        fields = {
-            "answer": str(entry.answer),
-            "answered_at": entry.answered_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            "language": entry.language,
-            "meeting_id": entry.meeting_id,
-            "notice_version": entry.notice_version,
-            "participant_digest": entry.participant_digest,
-            "previous_hash": entry.previous_hash,
-            "revision": entry.revision,
-        }
-        canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-        expected = (place, previous, hashlib.sha256(canonical).hexdigest())
-        if (entry.revision, entry.previous_hash, entry.hash) != expected:
-            return place
-        previous = entry.hash
-    return None
 
 
 @pytest.fixture
