@@ -23,6 +23,8 @@ from chassis.settings import load
 from gateway.app import create_app
 from gateway.keys import KeySet
 from gateway.meeting_feed import MeetingFeed
+from gateway.notices import Notices, read_notices
+from gateway.pages import WEB
 from gateway.parts import Parts
 from gateway.server import HttpServer
 from gateway.settings import Settings
@@ -45,6 +47,7 @@ async def application(settings: Settings) -> AsyncIterator[FastAPI]:
         connect(settings.recording_address, settings.tls) as recordings,
         connect(settings.transcript_address, settings.tls) as transcripts,
         Bus(settings.nats_url) as bus,
+        Notices(ConsentServiceStub(consent), read_notices(WEB / "texts")) as notices,
     ):
         meeting_feed = MeetingFeed(consent, recordings)
         transcript_feed = TranscriptFeed(transcripts)
@@ -68,6 +71,7 @@ async def application(settings: Settings) -> AsyncIterator[FastAPI]:
             transcripts=TranscriptServiceStub(transcripts),
             meeting_feed=meeting_feed,
             transcript_feed=transcript_feed,
+            notices=notices,
             channels={"consent_svc": consent, "recording_svc": recordings, "transcript_svc": transcripts},
         )
         yield create_app(parts)

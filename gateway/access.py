@@ -12,7 +12,7 @@ from assent.transcript.v1 import transcript_service_pb2 as transcript_rpc
 
 from chassis.errors import NotFound, PermissionDenied
 from gateway.parts import Parts
-from gateway.tokens import Identity, Participant, SignedIn
+from gateway.tokens import Identity, Person, ReceiptHolder, SignedIn
 
 T = TypeVar("T")
 
@@ -26,18 +26,28 @@ def no_meeting(meeting_id: str) -> NotFound:
 
 def ensure_meeting(identity: Identity, meeting_id: str) -> None:
     """Stop a participant of another meeting, without saying whether this one exists."""
-    if isinstance(identity, Participant) and identity.meeting_id != meeting_id:
+    if not isinstance(identity, SignedIn) and identity.meeting_id != meeting_id:
         raise PermissionDenied("this token is for another meeting: open this one's room", reason="OTHER_MEETING")
+
+
+def ensure_person(identity: Identity) -> Person:
+    """Stop the holder of a receipt's link: it opens that answer and nothing else."""
+    if isinstance(identity, ReceiptHolder):
+        raise PermissionDenied(
+            "a receipt's token shows and changes one answer and does not do here: open the room", reason="RECEIPT_ONLY"
+        )
+    return identity
 
 
 async def meeting_for(identity: Identity, meeting_id: str, parts: Parts) -> meeting_pb2.Meeting:
     """A meeting that the caller takes part in or owns."""
     ensure_meeting(identity, meeting_id)
+    person = ensure_person(identity)
     missing = no_meeting(meeting_id)
     asked = meeting_rpc.GetMeetingRequest(meeting_id=meeting_id)
     meeting = (await found(parts.meetings.GetMeeting(asked), missing)).meeting
-    if isinstance(identity, SignedIn):
-        _ensure_owned(identity, meeting.owner_id, missing)
+    if isinstance(person, SignedIn):
+        _ensure_owned(person, meeting.owner_id, missing)
     return meeting
 
 
@@ -54,14 +64,15 @@ async def recording_for(identity: SignedIn, recording_id: str, parts: Parts) -> 
 
 async def transcript_for(identity: Identity, transcript_id: str, parts: Parts) -> transcript_pb2.Transcript:
     """A transcript that the caller owns, or of a meeting that they took part in."""
+    person = ensure_person(identity)
     missing = NotFound(
         f"no transcript {transcript_id}: list transcripts with GET /v1/transcripts", reason="TRANSCRIPT_NOT_FOUND"
     )
     asked = transcript_rpc.GetTranscriptRequest(transcript_id=transcript_id)
     transcript = (await found(parts.transcripts.GetTranscript(asked), missing)).transcript
-    if isinstance(identity, SignedIn):
-        _ensure_owned(identity, transcript.owner_id, missing)
-    elif identity.meeting_id not in transcript.meeting_ids:
+    if isinstance(person, SignedIn):
+        _ensure_owned(person, transcript.owner_id, missing)
+    elif person.meeting_id not in transcript.meeting_ids:
         raise missing
     return transcript
 

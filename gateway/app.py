@@ -13,6 +13,7 @@ from gateway import (
     meetings,
     pages,
     problems,
+    receipts,
     recordings,
     rooms,
     sockets,
@@ -24,7 +25,19 @@ from gateway.parts import Parts
 
 _ROUTERS = [
     module.router
-    for module in (rooms, meetings, consent, history, whereby, recordings, transcripts, audio, sockets, health)
+    for module in (
+        rooms,
+        meetings,
+        consent,
+        receipts,
+        history,
+        whereby,
+        recordings,
+        transcripts,
+        audio,
+        sockets,
+        health,
+    )
 ]
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.errors import NotFound
 from gateway.access import ensure_meeting, found, meeting_for, no_meeting
-from gateway.auth import Known
+from gateway.auth import Answerer, Known
 from gateway.parts import Gateway, Parts
 from gateway.problems import may_fail
 from gateway.shapes import Body, Id, Line, moment
@@ -122,7 +122,7 @@ async def _submitted(request: rpc.SubmitAnswerRequest, identity: Identity, parts
 
 
 @router.get("/v1/meetings/{meeting_id}/consent", responses=may_fail(401, 403, 404, 503))
-async def get_consent(meeting_id: Id, identity: Known, gateway: Gateway) -> Consent:
+async def get_consent(meeting_id: Id, identity: Answerer, gateway: Gateway) -> Consent:
     """The caller's own answer and the meeting's counts, for its participants and its owner."""
     ensure_meeting(identity, meeting_id)
     request = rpc.GetConsentRequest(meeting_id=meeting_id, participant_id=identity.participant_id)

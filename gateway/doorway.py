@@ -24,7 +24,7 @@ _QUIET = {"/healthz", "/readyz", "/metrics"}
 
 
 class Doorway:
-    """ASGI middleware around the whole app. `headers` go on every response."""
+    """ASGI middleware around the whole app. `headers` go on every response that does not name its own."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, headers: Mapping[str, str]) -> None:
         self._app = app
@@ -57,13 +57,13 @@ class Doorway:
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
                 for name, value in self._headers.items():
-                    headers[name] = value
+                    headers.setdefault(name, value)
             await send(message)
 
         try:
             await self._answer(scope, receive, sent)
         except Exception as error:
-            log.error("request_failed", method=scope["method"], path=scope["path"], exc_info=error)
+            log.error("request_failed", method=scope["method"], route=_route(scope), exc_info=error)
             if status:
                 raise  # too late for a problem: the connection breaks, and the client knows that it is incomplete
             detail = "something failed on our side; it is logged: try again, then tell the operator"
@@ -85,13 +85,19 @@ class Doorway:
         await self._app(scope, _replayed(body, receive), send)
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        # The route, not the path: ids would make a figure each, and paths may hold somebody's secret.
-        route = getattr(scope.get("route"), "path", "page" if "endpoint" in scope else "none")
+        route = _route(scope)
         self._metrics.requests.labels(scope["method"], route, status).inc()
         self._metrics.seconds.labels(route).observe(seconds)
         if route not in _QUIET:
             fields = {"method": scope["method"], "route": route, "status": status, "ms": round(seconds * 1000, 1)}
-            log.info("request", **fields, **scope.get("path_params", {}))
+            # Ids of the API; a page's address may be a secret of its own.
+            ids = scope.get("path_params", {}) if route.startswith("/v1/") else {}
+            log.info("request", **fields, **ids)
+
+
+def _route(scope: Scope) -> str:
+    # The route, not the path: ids would make a figure each, and paths may hold somebody's secret.
+    return getattr(scope.get("route"), "path", "page" if "endpoint" in scope else "none")
 
 
 async def _read_body(scope: Scope, receive: Receive) -> bytes | None:

@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -18,6 +19,8 @@ _ROOM_NAME = re.compile(r"[a-z0-9-]{1,64}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # Asked again each time, answered 304: a page never runs beside last week's script.
 _REVALIDATE = {"Cache-Control": "no-cache"}
+# Who has the address of a receipt may change its answer: no request may tell it, and no search engine keep it.
+_SECRET = {**_REVALIDATE, "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
 
 
 def content_security_policy(gateway_url: str, whereby_room_origin: str) -> str:
@@ -65,6 +68,7 @@ def install(app: FastAPI, taken: set[str]) -> None:
     app.add_route("/docs", docs, include_in_schema=False)
     app.add_route("/", lambda _: _page("home.html"), include_in_schema=False)
     app.add_route("/meetings/{id}", lambda request: _page_of("meeting.html", request), include_in_schema=False)
+    app.add_route("/consent/{receipt_token}", lambda _: _page("consent.html", headers=_SECRET), include_in_schema=False)
     app.add_route("/transcripts/{id}", lambda request: _page_of("transcript.html", request), include_in_schema=False)
     app.mount("/static", _Static(directory=WEB), name="static")
     app.add_route("/{room_name}", room, include_in_schema=False)
@@ -76,8 +80,8 @@ def _page_of(name: str, request: Request) -> Response:
     return _page(name)
 
 
-def _page(name: str, status: int = 200) -> Response:
-    return FileResponse(WEB / name, status, headers=_REVALIDATE)
+def _page(name: str, status: int = 200, headers: Mapping[str, str] = _REVALIDATE) -> Response:
+    return FileResponse(WEB / name, status, headers=headers)
 
 
 def _describe(app: FastAPI) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # they exist for the type checker alone
     from assent.transcript.v1.transcript_service_pb2_grpc import TranscriptServiceAsyncStub
 
     from gateway.meeting_feed import MeetingFeed
+    from gateway.notices import Notices
     from gateway.transcript_feed import TranscriptFeed
 
 
@@ -35,6 +36,7 @@ class Parts:
     transcripts: "TranscriptServiceAsyncStub"
     meeting_feed: "MeetingFeed"
     transcript_feed: "TranscriptFeed"
+    notices: "Notices"
     channels: dict[str, grpc.aio.Channel]
     """By the service's name, for its health."""
     metrics: Metrics = field(default_factory=Metrics)

@@ -1,4 +1,4 @@
-"""Who a bearer token is: a signed-in user by the issuer's JWT, or a participant by a token of ours."""
+"""Who a bearer token is: a signed-in user by the issuer's JWT, a participant or a receipt's holder by one of ours."""
 
 import hashlib
 import re
@@ -11,8 +11,9 @@ import jwt
 from chassis.errors import Unauthenticated
 from gateway.keys import ALGORITHMS, KeySet
 
-_PARTICIPANT_ISSUER = "assent"
+_OWN_ISSUER = "assent"
 _PARTICIPANT_AUDIENCE = "assent-participant"
+_RECEIPT_AUDIENCE = "assent-receipt"
 _PARTICIPANT_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
 _LONGEST_TOKEN = 8192
 _REMEMBERED = 10_000
@@ -42,11 +43,26 @@ class Participant:
     expires_at: float = float("inf")
 
 
-Identity = SignedIn | Participant
+@dataclass(frozen=True)
+class ReceiptHolder:
+    """The holder of a receipt's link: may see and change that one answer, and nothing else.
+
+    A kind of its own, no Participant with less: what does not know it refuses it.
+    """
+
+    meeting_id: str
+    participant_id: str
+    expires_at: float = float("inf")
+
+
+Person = SignedIn | Participant
+"""Somebody who may see a meeting."""
+Identity = Person | ReceiptHolder
+"""Whoever holds a good token."""
 
 
 class Tokens:
-    """Checks bearer tokens and issues those of participants."""
+    """Checks bearer tokens, and issues those of participants and receipts."""
 
     def __init__(
         self,
@@ -77,14 +93,12 @@ class Tokens:
 
     def issue(self, meeting_id: str, participant_id: str) -> str:
         """A token that says who somebody is in one meeting. It never expires: an answer may be changed years later."""
-        claims = {
-            "iss": _PARTICIPANT_ISSUER,
-            "aud": _PARTICIPANT_AUDIENCE,
-            "sub": participant_id,
-            "meeting_id": meeting_id,
-            "iat": int(self._clock()),
-        }
-        return jwt.encode(claims, self._secret, "HS256")
+        claims = _own_claims(_PARTICIPANT_AUDIENCE, meeting_id, participant_id)
+        return jwt.encode({**claims, "iat": int(self._clock())}, self._secret, "HS256")
+
+    def issue_receipt(self, meeting_id: str, participant_id: str) -> str:
+        """A token for a receipt's link. It never expires, and is the same each time: a link once kept stays good."""
+        return jwt.encode(_own_claims(_RECEIPT_AUDIENCE, meeting_id, participant_id), self._secret, "HS256")
 
     async def _verify(self, token: str) -> Identity:
         if len(token) > _LONGEST_TOKEN:
@@ -93,7 +107,7 @@ class Tokens:
             header = jwt.get_unverified_header(token)
             # The header chooses who checks; each checker then pins its own algorithms and key.
             if header.get("alg") == "HS256":
-                return self._participant(token)
+                return self._own(token)
             if header.get("alg") in ALGORITHMS:
                 return await self._signed_in(token, header)
         except jwt.ExpiredSignatureError:
@@ -102,16 +116,20 @@ class Tokens:
             raise _invalid() from None
         raise _invalid()
 
-    def _participant(self, token: str) -> Participant:
+    def _own(self, token: str) -> Participant | ReceiptHolder:
         claims = jwt.decode(
             token,
             self._secret,
             algorithms=["HS256"],
-            audience=_PARTICIPANT_AUDIENCE,
-            issuer=_PARTICIPANT_ISSUER,
+            audience=_OWN_KINDS.keys(),
+            issuer=_OWN_ISSUER,
             options={"require": ["iss", "aud", "sub", "meeting_id"], "verify_iat": False},
         )
-        return Participant(str(claims["meeting_id"]), claims["sub"])
+        # One audience makes one kind; a list of them, which we never issue, makes none.
+        kind = _OWN_KINDS.get(claims["aud"]) if isinstance(claims["aud"], str) else None
+        if kind is None:
+            raise _invalid()
+        return kind(str(claims["meeting_id"]), claims["sub"])
 
     async def _signed_in(self, token: str, header: dict[str, object]) -> SignedIn:
         key_id, algorithm = header.get("kid"), str(header["alg"])
@@ -128,6 +146,16 @@ class Tokens:
         if not 0 < len(claims["sub"]) <= 255:
             raise _invalid()
         return SignedIn(claims["sub"], float(claims["exp"]))
+
+
+_OWN_KINDS: dict[str, type[Participant | ReceiptHolder]] = {
+    _PARTICIPANT_AUDIENCE: Participant,
+    _RECEIPT_AUDIENCE: ReceiptHolder,
+}
+
+
+def _own_claims(audience: str, meeting_id: str, participant_id: str) -> dict[str, object]:
+    return {"iss": _OWN_ISSUER, "aud": audience, "sub": participant_id, "meeting_id": meeting_id}
 
 
 def _invalid() -> Unauthenticated:

@@ -10,7 +10,6 @@ from typing import Any
 import grpc
 from assent.consent.v1 import consent_pb2
 from assent.consent.v1 import consent_service_pb2 as consent_rpc
-from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceServicer
 from assent.meeting.v1 import meeting_pb2
 from assent.meeting.v1 import meeting_service_pb2 as meeting_rpc
 from assent.meeting.v1.meeting_service_pb2_grpc import MeetingServiceServicer
@@ -20,8 +19,10 @@ from assent.recording.v1.recording_service_pb2_grpc import RecordingServiceServi
 from assent.transcript.v1 import transcript_pb2
 from assent.transcript.v1 import transcript_service_pb2 as transcript_rpc
 from assent.transcript.v1.transcript_service_pb2_grpc import TranscriptServiceServicer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, OutOfRange
+from tests.gateway.receipt_calls import ReceiptCalls
 
 Context = grpc.aio.ServicerContext[Any, Any]
 CHUNK = 16 * 1024
@@ -37,6 +38,8 @@ class Backend:
     answers: defaultdict[str, list[consent_pb2.RecordedAnswer]] = field(default_factory=lambda: defaultdict(list))
     requests: dict[tuple[str, str, str], consent_pb2.RecordedAnswer] = field(default_factory=dict)
     fingerprints: list[str] = field(default_factory=list)
+    notices: dict[tuple[str, str], consent_pb2.Notice] = field(default_factory=dict)
+    receipt_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
     recordings: dict[str, recording_pb2.Recording] = field(default_factory=dict)
     certificates: dict[str, str] = field(default_factory=dict)
     transcripts: dict[str, transcript_pb2.Transcript] = field(default_factory=dict)
@@ -164,7 +167,7 @@ class Meetings(MeetingServiceServicer):
         return meeting_rpc.ListMeetingsResponse(meetings=reversed(found))
 
 
-class Consents(ConsentServiceServicer):
+class Consents(ReceiptCalls):
     """Answers."""
 
     def __init__(self, backend: Backend) -> None:
