@@ -19,6 +19,7 @@ _MIGRATIONS = ("consent-migration", "recording-migration", "transcript-migration
 _HELD_BY = {
     "nats": {*SERVERS, *_MIGRATIONS},
     "recording-certificate-key": {"recording-svc"},
+    "consent-receipt-key": {"consent-svc"},
     **{name: {name} for name in _MIGRATIONS},
     "consent-database": {"consent-svc", "consent-migration"},
     "recording-database": {"recording-svc", "recording-migration"},

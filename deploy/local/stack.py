@@ -12,7 +12,7 @@ from typing import Self
 
 from deploy.local.cloud import GivenCloud
 from deploy.local.issuer import Issuer
-from deploy.local.keys import own_variables, public_half
+from deploy.local.keys import own_variables, public_halves
 from deploy.local.moto import Moto
 from deploy.local.nats import Nats
 from deploy.local.part import REPOSITORY, Part
@@ -123,9 +123,7 @@ class Stack:
         for name in self.given:  # a database of the operator's is not migrated by way of ours
             if name.endswith("_DATABASE_URL"):
                 variables.pop(name.replace("_DATABASE_URL", "_MIGRATION_DATABASE_URL"), None)
-        variables |= self.given
-        if key := self.given.get("ASSENT_CERTIFICATE_KEY_FILE"):
-            variables["ASSENT_CERTIFICATE_PUBLIC_KEY_FILE"] = str(public_half(self.run_dir, Path(key)))
+        variables |= self.given | public_halves(self.run_dir, self.given)
         for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
             if f"AWS_{name}" in variables:  # who puts recordings there, unless somebody else does
                 variables.setdefault(f"ASSENT_WHEREBY_RECORDING_{name}", variables[f"AWS_{name}"])

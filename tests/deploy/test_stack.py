@@ -14,10 +14,12 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    load_pem_private_key,
     load_pem_public_key,
 )
 
 from deploy.local import Moto, PartError, Stack, services
+from deploy.local.keys import SIGNING_KEYS
 from deploy.local.part import REPOSITORY, Part
 from deploy.local.variables import read_stack_env
 
@@ -46,8 +48,11 @@ def test_stack_env_says_where_everything_is(stack: Stack) -> None:
     assert httpx.get(variables["ASSENT_OIDC_JWKS_URL"], trust_env=False).status_code == 200
     assert variables["ASSENT_NATS_URL"] == f"nats://{stack.parts['nats'].address}"
     assert variables["ASSENT_WHEREBY_API_URL"].endswith("/v1")
-    for name in ("ASSENT_CERTIFICATE_KEY_FILE", "ASSENT_TLS_CA", "ASSENT_TLS_CERT", "ASSENT_TLS_KEY"):
+    for name in ("ASSENT_TLS_CA", "ASSENT_TLS_CERT", "ASSENT_TLS_KEY"):
         assert Path(variables[name]).is_file()
+    for private, public in SIGNING_KEYS.values():
+        key = load_pem_private_key(Path(variables[private]).read_bytes(), None)
+        assert load_pem_public_key(Path(variables[public]).read_bytes()) == key.public_key()
     assert Path(variables["ASSENT_SCRATCH_DIR"]).is_dir()
     assert len(variables["ASSENT_PARTICIPANT_TOKEN_SECRET"]) >= 32
 
@@ -86,14 +91,24 @@ def test_other_settings_start_a_part_anew(stack: Stack) -> None:
     stack.up()
 
 
-def test_the_public_key_is_that_of_the_operators_own_signing_key(tmp_path: Path) -> None:
-    key = Ed25519PrivateKey.generate()
-    file = tmp_path / "mine.pem"
-    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    variables = Stack(tmp_path / "run", environ={**CLEAN, "ASSENT_CERTIFICATE_KEY_FILE": str(file)}).env()
-    assert variables["ASSENT_CERTIFICATE_KEY_FILE"] == str(file)
-    public = load_pem_public_key(Path(variables["ASSENT_CERTIFICATE_PUBLIC_KEY_FILE"]).read_bytes())
-    assert public == key.public_key()
+def test_public_keys_are_those_of_the_operators_own_signing_keys(tmp_path: Path) -> None:
+    keys, given = {}, {}
+    for private, public in SIGNING_KEYS.values():
+        file = tmp_path / private / "mine.pem"  # all of one name
+        file.parent.mkdir()
+        keys[public] = Ed25519PrivateKey.generate()
+        file.write_bytes(keys[public].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        given[private] = str(file)
+    variables = Stack(tmp_path / "run", environ=CLEAN | given).env()
+    assert variables | given == variables
+    for public, key in keys.items():
+        assert load_pem_public_key(Path(variables[public]).read_bytes()) == key.public_key()
+
+
+def test_receipts_of_a_trial_name_no_organisation_until_one_is_set(tmp_path: Path) -> None:
+    controller = {"ASSENT_CONSENT_CONTROLLER_NAME": "Example Org"}
+    assert "no organisation" in Stack(tmp_path, environ=CLEAN).env()["ASSENT_CONSENT_CONTROLLER_NAME"]
+    assert Stack(tmp_path, environ=CLEAN | controller).env()["ASSENT_CONSENT_CONTROLLER_NAME"] == "Example Org"
 
 
 def test_changed_code_is_started_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

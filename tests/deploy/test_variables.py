@@ -95,6 +95,8 @@ def test_an_endpoint_alone_or_aws_with_all_names_is_enough() -> None:
 def test_a_service_is_given_its_own_secrets_and_no_other() -> None:
     variables = {
         "ASSENT_CONSENT_DATABASE_URL": "c",
+        "ASSENT_CONSENT_RECEIPT_KEY_FILE": "k",
+        "ASSENT_RECEIPT_PUBLIC_KEY_FILE": "q",
         "ASSENT_RECORDING_DATABASE_URL": "r",
         "ASSENT_RECORDINGS_BUCKET": "b",
         "ASSENT_PARTICIPANT_TOKEN_SECRET": "p",
@@ -113,10 +115,12 @@ def test_a_service_is_given_its_own_secrets_and_no_other() -> None:
         "OTEL_EXPORTER_OTLP_ENDPOINT",
     }
     expected = {
-        "consent_svc": {"ASSENT_CONSENT_DATABASE_URL", "ASSENT_RECORDINGS_BUCKET"},
+        "consent_svc": {
+            "ASSENT_CONSENT_DATABASE_URL", "ASSENT_CONSENT_RECEIPT_KEY_FILE", "ASSENT_RECORDINGS_BUCKET",
+        },
         "recording_svc": {"ASSENT_RECORDING_DATABASE_URL", "ASSENT_RECORDINGS_BUCKET", "AWS_SECRET_ACCESS_KEY"},
         "transcript_svc": {"ASSENT_RECORDINGS_BUCKET", "AWS_SECRET_ACCESS_KEY"},
         "gateway": {"ASSENT_PARTICIPANT_TOKEN_SECRET"},
-    }
+    }  # fmt: skip
     assert {name: set(taken_by(name, variables)) - everyones for name in expected} == expected
     assert all(everyones <= set(taken_by(name, variables)) for name in expected)
