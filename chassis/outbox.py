@@ -6,10 +6,12 @@ rolled back.
 """
 
 import asyncio
+import json
 import uuid
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import asyncpg
 import structlog
@@ -23,6 +25,9 @@ from chassis.bus import Bus
 from chassis.database import Database
 from chassis.errors import ServiceError
 from chassis.telemetry import headers
+
+if TYPE_CHECKING:
+    from chassis.database import DriverConnection
 
 log = structlog.get_logger()
 
@@ -57,22 +62,39 @@ def create_table(role: str | None) -> None:
         op.execute(f'GRANT SELECT, INSERT, DELETE ON outbox TO "{role}"')
 
 
+_PUT = """
+WITH event AS (
+    INSERT INTO outbox (subject, message_id, payload, headers)
+    SELECT subject, message_id, payload, headers::json
+    FROM unnest($2::text[], $3::text[], $4::bytea[], $5::text[])
+         WITH ORDINALITY AS sent (subject, message_id, payload, headers, place)
+    ORDER BY place
+)
+SELECT pg_notify($1, '')
+"""
+
+
 async def put(connection: AsyncConnection, *messages: Message) -> None:
     """Publish these events once the connection's transaction is committed."""
-    if not messages:
-        return
-    trace = headers()
-    rows = [
-        {
-            "subject": message.DESCRIPTOR.full_name,
-            "message_id": str(uuid.uuid4()),
-            "payload": message.SerializeToString(),
-            "headers": trace,
-        }
-        for message in messages
-    ]
-    await connection.execute(_OUTBOX.insert(), rows)
-    await connection.execute(text(f"NOTIFY {_CHANNEL}"))
+    if messages:
+        trace = headers()
+        await connection.exec_driver_sql(_PUT, _values([(message, trace) for message in messages]))
+
+
+async def put_on_driver(connection: "DriverConnection", events: Sequence[tuple[Message, Mapping[str, str]]]) -> None:
+    """The same on the driver's own connection, each event with the headers of the work that it comes from."""
+    if events:
+        await connection.execute(_PUT, *_values(events))
+
+
+def _values(events: Sequence[tuple[Message, Mapping[str, str]]]) -> tuple[Any, ...]:
+    return (
+        _CHANNEL,
+        [message.DESCRIPTOR.full_name for message, _ in events],
+        [str(uuid.uuid4()) for _ in events],
+        [message.SerializeToString() for message, _ in events],
+        [json.dumps(dict(trace)) for _, trace in events],
+    )
 
 
 class OutboxRelay:

@@ -22,6 +22,7 @@ from consent_svc.opening import Opening
 from consent_svc.servicer.consent import ConsentServicer
 from consent_svc.servicer.meetings import MeetingServicer
 from consent_svc.settings import Settings
+from consent_svc.signing import Signer
 from consent_svc.store.answers import PostgresAnswers
 from consent_svc.store.history import PostgresHistory
 from consent_svc.store.meetings import PostgresMeetings
@@ -36,11 +37,12 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 async def serve(settings: Settings) -> None:
     """Serve rooms, meetings and answers, and take in webhooks, until signalled."""
+    signer = Signer.load(settings.consent_receipt_key_file)
     store = Database(settings.consent_database_url)
     bus = Bus(settings.nats_url)
     whereby = _whereby(settings)
     rooms, meetings = PostgresRooms(store), PostgresMeetings(store)
-    answers, history, presence = PostgresAnswers(store), PostgresHistory(store), PostgresPresence(store)
+    answers, history, presence = PostgresAnswers(store, settings.terms), PostgresHistory(store), PostgresPresence(store)
     opening = Opening(rooms, meetings, whereby, utc_now)
     server = Server(settings.consent_listen, tls=settings.tls, health_listen=settings.consent_health_listen)
     server.add(
@@ -50,7 +52,7 @@ async def serve(settings: Settings) -> None:
     )
     server.add(
         add_ConsentServiceServicer_to_server,
-        ConsentServicer(answers, PostgresStandings(store), history, utc_now),
+        ConsentServicer(answers, PostgresStandings(store), history, signer, utc_now),
         consent_service_pb2.DESCRIPTOR.services_by_name["ConsentService"],
     )
     async with store, bus, whereby, OutboxRelay(store, bus):

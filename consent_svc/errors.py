@@ -19,3 +19,11 @@ def meeting_not_found(meeting_id: str) -> NotFound:
         f"no meeting {meeting_id}: list a room's meetings with GET /v1/rooms/{{room}}/meetings",
         reason="MEETING_NOT_FOUND",
     )
+
+
+def request_id_reused() -> AlreadyExists:
+    """The same request id came with another answer: neither is what its sender meant."""
+    return AlreadyExists(
+        "this request id was used for another answer, which stands: send this one with a request id of its own",
+        reason="REQUEST_ID_REUSED",
+    )

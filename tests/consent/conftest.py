@@ -12,6 +12,7 @@ from assent.consent.v1 import consent_service_pb2
 from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceStub, add_ConsentServiceServicer_to_server
 from assent.meeting.v1 import meeting_service_pb2
 from assent.meeting.v1.meeting_service_pb2_grpc import MeetingServiceStub, add_MeetingServiceServicer_to_server
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf import symbol_database
 from google.protobuf.message import Message
 from sqlalchemy import text
@@ -23,11 +24,13 @@ from consent_svc.__main__ import MIGRATIONS
 from consent_svc.domain.answers import Answers, History
 from consent_svc.domain.meetings import Meetings
 from consent_svc.domain.presence import Presence
+from consent_svc.domain.receipts import Terms
 from consent_svc.domain.rooms import Rooms
 from consent_svc.domain.standings import Standings
 from consent_svc.opening import Opening
 from consent_svc.servicer.consent import ConsentServicer
 from consent_svc.servicer.meetings import MeetingServicer
+from consent_svc.signing import Signer
 from consent_svc.store.answers import PostgresAnswers
 from consent_svc.store.history import PostgresHistory
 from consent_svc.store.meetings import PostgresMeetings
@@ -52,6 +55,8 @@ if TYPE_CHECKING:  # only the stubs' types know them
     from assent.meeting.v1.meeting_service_pb2_grpc import MeetingServiceAsyncStub
 
 ROLE = "assent_consent"
+SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+TERMS = Terms.of({"controller": "Example Cooperative", "jurisdiction": "NO"})
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,17 @@ async def database(postgres: Postgres, database_name: str) -> AsyncIterator[Data
 @pytest.fixture
 def postgres_store(database: Database) -> Store:
     """The real store."""
+    return store_in_postgres(database)
+
+
+@pytest.fixture
+def memory_store() -> Store:
+    """The fake."""
+    return store_in_memory(Memory())
+
+
+def store_in_postgres(database: Database) -> Store:
+    """The real store over these connections, as a service makes it when it starts."""
 
     async def published() -> list[Message]:
         async with database.begin() as connection:
@@ -104,15 +120,14 @@ def postgres_store(database: Database) -> Store:
         return [parse(row.subject, row.payload) for row in rows]
 
     return Store(
-        PostgresRooms(database), PostgresMeetings(database), PostgresAnswers(database), PostgresStandings(database),
+        PostgresRooms(database), PostgresMeetings(database), PostgresAnswers(database, TERMS),
+        PostgresStandings(database),
         PostgresHistory(database), PostgresPresence(database), published,
     )  # fmt: skip
 
 
-@pytest.fixture
-def memory_store() -> Store:
-    """The fake."""
-    memory = Memory()
+def store_in_memory(memory: Memory) -> Store:
+    """The fake over this data."""
 
     async def published() -> list[Message]:
         return list(memory.published)
@@ -162,7 +177,7 @@ async def channel(store: Store, whereby: FakeWhereby, clock: Clock, tls: Tls) ->
     )
     server.add(
         add_ConsentServiceServicer_to_server,
-        ConsentServicer(store.answers, store.standings, store.history, clock),
+        ConsentServicer(store.answers, store.standings, store.history, SIGNER, clock),
         consent_service_pb2.DESCRIPTOR.services_by_name["ConsentService"],
     )
     await server.start()

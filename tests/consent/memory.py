@@ -25,7 +25,7 @@ from consent_svc.domain.presence import (
 from consent_svc.domain.rooms import Room, RoomSettings
 from consent_svc.domain.standings import Counts
 from consent_svc.domain.verdict import Answer, Person, Standing
-from consent_svc.errors import meeting_not_found, room_exists, room_not_found
+from consent_svc.errors import meeting_not_found, request_id_reused, room_exists, room_not_found
 from consent_svc.events import answer_submitted, evidence_recorded, presence_changed
 from consent_svc.history import GENESIS, next_entry, participant_digest
 from consent_svc.history.chain import line_of
@@ -158,8 +158,10 @@ class MemoryAnswers:
         if submission.presence_required and not was_there:
             raise meeting_not_found(submission.meeting_id)
         request = (submission.meeting_id, submission.participant_id, submission.request_id)
-        if request in self._memory.requests:
-            return self._memory.requests[request]
+        if before := self._memory.requests.get(request):
+            if before.answer is not submission.answer:
+                raise request_id_reused()
+            return before
         lines = self._memory.history[submission.meeting_id]
         digest = participant_digest(self._memory.salts[submission.meeting_id], submission.participant_id)
         previous = lines[-1].hash if lines else GENESIS

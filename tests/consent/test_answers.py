@@ -14,7 +14,7 @@ from consent_svc.domain.standings import Counts
 from consent_svc.domain.verdict import Answer, Decision, decide
 from consent_svc.store.answers import PostgresAnswers
 from tests.consent.cases import ANA, BEN, CEM, MINUTE, NINE, TEN, admission, meeting, room, says
-from tests.consent.conftest import Store
+from tests.consent.conftest import TERMS, Store
 
 GRANTED, DENIED = Answer.GRANTED, Answer.DENIED
 
@@ -186,11 +186,11 @@ async def test_a_standing_keeps_when_somebody_first_granted(opened: Store) -> No
 async def test_an_answer_whose_event_cannot_be_written_is_not_committed(
     opened_postgres: Store, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def failing(*_: object) -> None:
+    async def failing(*_: object, **__: object) -> None:
         raise ConnectionResetError
 
-    monkeypatch.setattr("consent_svc.store.answers.outbox.put", failing)
+    monkeypatch.setattr("consent_svc.store.answers.outbox.put_on_driver", failing)
     with pytest.raises(Exception, match="database cannot be reached"):
-        await PostgresAnswers(database).submit(says(ANA, GRANTED, "r-1"), NINE)
+        await PostgresAnswers(database, TERMS).submit(says(ANA, GRANTED, "r-1"), NINE)
     assert await current(opened_postgres) is None
     assert await opened_postgres.history.page("m-1", 0, 10) == []

@@ -1,0 +1,139 @@
+"""Chains answers that are committed together onto their meetings' histories, each after the one before it."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from chassis.errors import AlreadyExists
+from consent_svc.domain.answers import HistoryEntry, RecordedAnswer, Submission
+from consent_svc.domain.verdict import Answer
+from consent_svc.errors import request_id_reused
+from consent_svc.history import next_entry, participant_digest
+
+REQUEST = ("meeting_id", "participant_digest", "request_id")
+"""What a repeated request is known by."""
+
+COLUMNS = (
+    "meeting_id", "revision", "consent_id", "participant_id", "participant_digest", "request_id", "answer",
+    "answered_at", "notice_version", "language", "fingerprint_hash", "previous_hash", "hash", "first_granted_at",
+    "is_current", "is_head",
+)  # fmt: skip
+"""Of the arrays, in this order."""
+
+
+class Row(Protocol):
+    """Of the history or of the current answers, however it was fetched."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Head:
+    """Where a meeting's history ends, for as long as we hold its lock."""
+
+    salt: bytes
+    revision: int
+    hash: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One answer as it is going to be committed."""
+
+    # Of its submission in the batch.
+    place: int
+    submission: Submission
+    entry: HistoryEntry
+    recorded: RecordedAnswer
+    # When this person granted first in this batch; None where they have not yet.
+    first_granted_at: datetime | None
+
+
+class Batch:
+    """What a list of submissions adds to the histories, and how each of them ends.
+
+    `known` are the rows of requests that were committed before: they add nothing and end as they did then.
+    """
+
+    def __init__(
+        self,
+        heads: Mapping[str, Head],
+        sent: Sequence[tuple[Submission, datetime]],
+        known: Mapping[tuple[str, ...], Row] | None = None,
+    ) -> None:
+        self.lines: list[Line] = []
+        self.outcomes: list[RecordedAnswer | AlreadyExists] = []
+        self._heads = dict(heads)
+        self._known = known or {}
+        self._made: dict[tuple[str, ...], RecordedAnswer] = {}
+        self._granted: dict[tuple[str, str], datetime] = {}
+        for place, (submission, now) in enumerate(sent):
+            self.outcomes.append(self._take(place, submission, now))
+
+    def arrays(self) -> list[list[Any]]:
+        """The lines column by column, as one statement takes them."""
+        current = {(line.entry.meeting_id, line.submission.participant_id): line.place for line in self.lines}
+        last = {line.entry.meeting_id: line.place for line in self.lines}
+        currents, lasts = set(current.values()), set(last.values())
+        rows = [_row(line, is_current=line.place in currents, is_head=line.place in lasts) for line in self.lines]
+        return [[row[name] for row in rows] for name in COLUMNS]
+
+    def _take(self, place: int, submission: Submission, now: datetime) -> RecordedAnswer | AlreadyExists:
+        head = self._heads[submission.meeting_id]
+        digest = participant_digest(head.salt, submission.participant_id)
+        request = (submission.meeting_id, digest, submission.request_id)
+        before = self._made.get(request)
+        if before is None and request in self._known:
+            before = recorded_of(self._known[request], submission.participant_id)
+        if before is not None:
+            return before if before.answer is submission.answer else request_id_reused()
+        entry = next_entry(submission, digest, head.revision + 1, head.hash, now)
+        self._heads[submission.meeting_id] = Head(head.salt, entry.revision, entry.hash)
+        recorded = self._made[request] = _recorded(submission, entry)
+        person = (submission.meeting_id, submission.participant_id)
+        if submission.answer is Answer.GRANTED:
+            self._granted.setdefault(person, now)
+        self.lines.append(Line(place, submission, entry, recorded, self._granted.get(person)))
+        return recorded
+
+
+def recorded_of(row: Row, participant_id: str) -> RecordedAnswer:
+    """The answer in a row of the history or of the current answers."""
+    return RecordedAnswer(
+        consent_id=str(row["consent_id"]),
+        meeting_id=row["meeting_id"],
+        participant_id=participant_id,
+        answer=Answer(row["answer"]),
+        revision=row["revision"],
+        answered_at=row["answered_at"],
+        notice_version=row["notice_version"],
+        language=row["language"],
+    )
+
+
+def _recorded(submission: Submission, entry: HistoryEntry) -> RecordedAnswer:
+    return RecordedAnswer(
+        consent_id=str(uuid.uuid4()),
+        meeting_id=entry.meeting_id,
+        participant_id=submission.participant_id,
+        answer=entry.answer,
+        revision=entry.revision,
+        answered_at=entry.answered_at,
+        notice_version=entry.notice_version,
+        language=entry.language,
+    )
+
+
+def _row(line: Line, *, is_current: bool, is_head: bool) -> dict[str, Any]:
+    return {
+        **vars(line.entry),
+        "consent_id": line.recorded.consent_id,
+        "participant_id": line.submission.participant_id,
+        "request_id": line.submission.request_id,
+        "fingerprint_hash": line.submission.fingerprint_hash,
+        "first_granted_at": line.first_granted_at,
+        "is_current": is_current,
+        "is_head": is_head,
+    }
