@@ -7,11 +7,14 @@ from consent_svc.domain.answers import Answers, History
 from consent_svc.domain.standings import Standings
 from consent_svc.servicer.answers import AnswerCalls
 from consent_svc.servicer.history import HistoryCalls
+from consent_svc.signing import Signer
 
 
 class ConsentServicer(AnswerCalls, HistoryCalls):
     """Every call of the service, each written where its work is."""
 
-    def __init__(self, answers: Answers, standings: Standings, history: History, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, answers: Answers, standings: Standings, history: History, signer: Signer, now: Callable[[], datetime]
+    ) -> None:
         AnswerCalls.__init__(self, answers, standings, now)
-        HistoryCalls.__init__(self, history)
+        HistoryCalls.__init__(self, history, signer, now)
