@@ -24,6 +24,7 @@ from consent_svc.__main__ import MIGRATIONS
 from consent_svc.domain.answers import Answers, History
 from consent_svc.domain.meetings import Meetings
 from consent_svc.domain.presence import Presence
+from consent_svc.domain.receipts import Terms
 from consent_svc.domain.rooms import Rooms
 from consent_svc.domain.standings import Standings
 from consent_svc.opening import Opening
@@ -55,6 +56,7 @@ if TYPE_CHECKING:  # only the stubs' types know them
 
 ROLE = "assent_consent"
 SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+TERMS = Terms.of({"controller": "Example Cooperative", "jurisdiction": "NO"})
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,17 @@ async def database(postgres: Postgres, database_name: str) -> AsyncIterator[Data
 @pytest.fixture
 def postgres_store(database: Database) -> Store:
     """The real store."""
+    return store_in_postgres(database)
+
+
+@pytest.fixture
+def memory_store() -> Store:
+    """The fake."""
+    return store_in_memory(Memory())
+
+
+def store_in_postgres(database: Database) -> Store:
+    """The real store over these connections, as a service makes it when it starts."""
 
     async def published() -> list[Message]:
         async with database.begin() as connection:
@@ -107,15 +120,14 @@ def postgres_store(database: Database) -> Store:
         return [parse(row.subject, row.payload) for row in rows]
 
     return Store(
-        PostgresRooms(database), PostgresMeetings(database), PostgresAnswers(database), PostgresStandings(database),
+        PostgresRooms(database), PostgresMeetings(database), PostgresAnswers(database, TERMS),
+        PostgresStandings(database),
         PostgresHistory(database), PostgresPresence(database), published,
     )  # fmt: skip
 
 
-@pytest.fixture
-def memory_store() -> Store:
-    """The fake."""
-    memory = Memory()
+def store_in_memory(memory: Memory) -> Store:
+    """The fake over this data."""
 
     async def published() -> list[Message]:
         return list(memory.published)
