@@ -1,6 +1,7 @@
-"""Starts consent_svc: `python -m consent_svc serve` or `python -m consent_svc migrate`."""
+"""Starts consent_svc: `python -m consent_svc serve` or `migrate`; checks an exported history: `history FILE`."""
 
 import argparse
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from chassis.outbox import OutboxRelay
 from chassis.server import Server
 from chassis.settings import load
 from consent_svc.events import WebhookEvents
+from consent_svc.history.check import check_export
 from consent_svc.opening import Opening
 from consent_svc.servicer.consent import ConsentServicer
 from consent_svc.servicer.meetings import MeetingServicer
@@ -81,16 +83,28 @@ def _whereby(settings: Settings) -> Whereby:
     return Whereby(settings.whereby_api_url, settings.whereby_api_key.get_secret_value(), destination)
 
 
-def main() -> None:
-    """Read the command and the environment, and do it."""
-    parser = argparse.ArgumentParser(prog="python -m consent_svc")
-    parser.add_argument("command", choices=("serve", "migrate"))
-    command = parser.parse_args().command
+def main() -> int:
+    """Read the command and, where it needs it, the environment, and do it."""
+    given = _parser().parse_args()
+    if given.command == "history":
+        return check_export(given.file, given.key)
     settings = load(Settings)
     logs.configure("consent_svc", settings.log_level)
     telemetry.configure("consent_svc")
-    uvloop.run(serve(settings) if command == "serve" else migrate(settings))
+    uvloop.run(serve(settings) if given.command == "serve" else migrate(settings))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m consent_svc", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("serve", help="run the service")
+    commands.add_parser("migrate", help="bring the database up to date")
+    history = commands.add_parser("history", help="check an exported history, without service or settings")
+    history.add_argument("file", help="the export, JSON Lines; - for standard input")
+    history.add_argument("--key", type=Path, help="the service's public key: PEM, or what GET /v1/keys answers")
+    return parser
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
