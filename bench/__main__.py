@@ -1,26 +1,57 @@
-"""Starts a stack of its own on free ports, measures, prints a table, removes everything."""
+"""Starts a stack of its own on free ports, measures, prints tables, removes everything."""
 
-import asyncio
+import argparse
 import signal
 import sys
 import tempfile
 
-from bench.answers import measure
-from deploy.local import PartError, Stack
+import uvloop
 
-PARTS = ("postgres", "nats", "moto", "issuer", "whereby", "consent_svc", "recording_svc", "transcript_svc", "gateway")
+from bench import answers
+from bench.contenders import Scale
+from deploy.local import PartError, Postgres, Stack
+
+CONNECTIONS = 300
+"""That Postgres takes at once: pgbench's 200 beside the pools of the services."""
 
 
 def main() -> int:
-    """Exit code 0 only if every answer was accepted and is in the history."""
+    """Exit code 0 only if all went as it must; whether the aims were reached is printed."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leave by the way that stops the stack
+    wanted, scale = _arguments()
     with tempfile.TemporaryDirectory(prefix="assent-bench-") as folder:
+        stack = Stack(folder, environ={})
+        postgres = stack.parts["postgres"]
+        assert isinstance(postgres, Postgres)
+        postgres.connections = CONNECTIONS
         try:
-            with Stack(folder, parts=PARTS, environ={}) as stack:
-                return asyncio.run(measure(stack))
+            with stack:
+                return uvloop.run(_measure(stack, wanted, scale))
         except PartError as error:
             print(error, file=sys.stderr)
             return 1
+
+
+async def _measure(stack: Stack, wanted: str, scale: Scale) -> int:
+    code = 0
+    if wanted in ("all", "answers"):
+        code |= await answers.measure(stack, scale)
+    return code
+
+
+def _arguments() -> tuple[str, Scale]:
+    usual = Scale()
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("what", nargs="?", default="all", choices=("all", "answers", "verdict"))
+    parser.add_argument("--clients", type=int, nargs="+", default=usual.clients)
+    parser.add_argument("--rounds", type=int, default=usual.rounds, help="of each; the first is thrown away")
+    parser.add_argument("--seconds", type=float, default=usual.seconds, help="of a round")
+    parser.add_argument("--meetings", type=int, default=usual.meetings)
+    parser.add_argument("--people", type=int, default=usual.people, help="in each meeting")
+    parser.add_argument("--in-steps", action="store_true", help="pgbench sends statement by statement, unpipelined")
+    given = vars(parser.parse_args())
+    wanted = given.pop("what")
+    return wanted, Scale(**given | {"clients": tuple(given["clients"])})
 
 
 if __name__ == "__main__":

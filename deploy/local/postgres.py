@@ -38,6 +38,7 @@ class Postgres(Part):
         "or set ASSENT_{CONSENT,RECORDING,TRANSCRIPT}_DATABASE_URL to a server of yours"
     )
     stop_signal = signal.SIGINT  # "fast": ends the sessions; SIGTERM would wait for them
+    connections = 200  # that it takes at once; to be changed before it starts
 
     def __init__(self, run_dir: RunDir | Path | str, fsync: bool = True) -> None:
         super().__init__(run_dir)
@@ -102,7 +103,7 @@ class Postgres(Part):
             "fsync": "on" if self.fsync else "off",
             "synchronous_commit": "on" if self.fsync else "off",
             "full_page_writes": "on" if self.fsync else "off",
-            "max_connections": 200,
+            "max_connections": self.connections,
         }
         spoken = " ".join(f"-c {name}={str(value) or chr(39) * 2}" for name, value in options.items())
         return ["pg_ctl", "start", "-w", "-s", "-t", "60", "-D", str(self.data), "-o", spoken]

@@ -1,0 +1,69 @@
+"""CPU time of groups of processes, from /proc: who worked for an answer, and whether anybody else was at it."""
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What the clocks say at one moment, in seconds. Two of them subtracted tell of the time between."""
+
+    wall: float
+    # By name of the group.
+    groups: dict[str, float]
+    # Of the whole machine, everybody's.
+    machine: float
+
+    def __sub__(self, earlier: "Usage") -> "Usage":
+        groups = {name: spent - earlier.groups.get(name, 0.0) for name, spent in self.groups.items()}
+        return Usage(self.wall - earlier.wall, groups, self.machine - earlier.machine)
+
+
+@dataclass(frozen=True)
+class _Spent:
+    parent: int
+    # Its own, its ended threads' and its ended children's.
+    seconds: float
+
+
+def usage(groups: Mapping[str, int | None]) -> Usage:
+    """What each group has used so far: the process with this pid and all that it started, ended ones too."""
+    processes = dict(_processes())
+    children = defaultdict(list)
+    for pid, spent in processes.items():
+        children[spent.parent].append(pid)
+    used = {name: _of_tree(pid, processes, children) for name, pid in groups.items() if pid}
+    return Usage(time.perf_counter(), used, _machine())
+
+
+def _of_tree(root: int, processes: Mapping[int, _Spent], children: Mapping[int, list[int]]) -> float:
+    spent, waiting = 0.0, [root]
+    while waiting:
+        pid = waiting.pop()
+        spent += processes[pid].seconds if pid in processes else 0.0
+        waiting += children.get(pid, ())
+    return spent
+
+
+def _processes() -> list[tuple[int, _Spent]]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            # The name in parentheses may hold spaces: fields are counted from behind it.
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it ended meanwhile
+            continue
+        found.append((int(folder.name), _Spent(int(fields[1]), sum(map(int, fields[11:15])) / _TICK)))
+    return found
+
+
+def _machine() -> float:
+    # user, nice, system, (idle, iowait,) irq, softirq, steal; guests are in user already.
+    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / _TICK
