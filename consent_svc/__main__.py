@@ -29,6 +29,7 @@ from consent_svc.store.answers import PostgresAnswers
 from consent_svc.store.history import PostgresHistory
 from consent_svc.store.meetings import PostgresMeetings
 from consent_svc.store.presence import PostgresPresence
+from consent_svc.store.receipts import PostgresReceipts
 from consent_svc.store.rooms import PostgresRooms
 from consent_svc.store.standings import PostgresStandings
 from consent_svc.whereby import Destination, Whereby
@@ -54,7 +55,9 @@ async def serve(settings: Settings) -> None:
     )
     server.add(
         add_ConsentServiceServicer_to_server,
-        ConsentServicer(answers, PostgresStandings(store), history, signer, utc_now),
+        ConsentServicer(
+            answers, PostgresStandings(store), history, PostgresReceipts(store), signer, utc_now, server.ending
+        ),
         consent_service_pb2.DESCRIPTOR.services_by_name["ConsentService"],
     )
     async with store, bus, whereby, OutboxRelay(store, bus):

@@ -1,6 +1,6 @@
 """The errors that more than one module raises."""
 
-from chassis.errors import AlreadyExists, NotFound
+from chassis.errors import AlreadyExists, FailedPrecondition, NotFound
 
 
 def room_exists(name: str) -> AlreadyExists:
@@ -26,4 +26,25 @@ def request_id_reused() -> AlreadyExists:
     return AlreadyExists(
         "this request id was used for another answer, which stands: send this one with a request id of its own",
         reason="REQUEST_ID_REUSED",
+    )
+
+
+def answer_not_found(meeting_id: str) -> NotFound:
+    """This participant gave no such answer; whether somebody else did, nobody learns."""
+    return NotFound(
+        f"you gave no such answer in meeting {meeting_id}: leave the revision out to get your current one",
+        reason="ANSWER_NOT_FOUND",
+    )
+
+
+def notice_not_found(notice_hash: str) -> NotFound:
+    """No wording that was ever made known has this hash."""
+    return NotFound(f"no wording with the hash {notice_hash}: take it from a receipt", reason="NOTICE_NOT_FOUND")
+
+
+def notice_changed(version: str, language: str) -> FailedPrecondition:
+    """People have answered to what this version said."""
+    return FailedPrecondition(
+        f"version {version} has other words in {language}: give the changed wording a new version",
+        reason="NOTICE_CHANGED",
     )

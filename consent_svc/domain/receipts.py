@@ -5,9 +5,14 @@ Fields are named as ISO/IEC TS 27560:2023 names them; docs/receipts.md tells whi
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
 
+from consent_svc.domain.answers import HistoryEntry
 from consent_svc.domain.canonical import canonical, text_hash
+from consent_svc.domain.meetings import Meeting
+from consent_svc.domain.verdict import Answer
 
 _CONTROLLER, _WHEREBY = "controller", "whereby"
 
@@ -72,3 +77,81 @@ def terms_of(
 
 def _said(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A wording that people are shown. What a version says in a language never changes."""
+
+    version: str
+    # BCP 47.
+    language: str
+    wording: str
+    # Hex SHA-256 of the wording.
+    hash: str
+    registered_at: datetime
+
+    @classmethod
+    def of(cls, version: str, language: str, wording: str, now: datetime) -> "Notice":
+        """A wording made known now."""
+        return cls(version, language, wording, text_hash(wording), now)
+
+
+class State(StrEnum):
+    """What an answer did to the consent."""
+
+    GIVEN = "given"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    GIVEN_AGAIN = "given_again"
+    # The same answer as before.
+    CONFIRMED = "confirmed"
+
+
+def state_of(answer: Answer, previous: Answer | None, granted_before: bool) -> State:
+    """What an answer did, by the same person's `previous` one and whether any earlier one was a grant."""
+    if answer is previous:
+        return State.CONFIRMED
+    if answer is Answer.DENIED:
+        return State.REFUSED if previous is None else State.WITHDRAWN
+    return State.GIVEN_AGAIN if granted_before else State.GIVEN
+
+
+@dataclass(frozen=True)
+class AnswerOnRecord:
+    """An answer with all that its receipt rests on, as it was when the answer came."""
+
+    meeting: Meeting
+    consent_id: str
+    entry: HistoryEntry
+    # The same person's answer before it.
+    previous: HistoryEntry | None = None
+    granted_before: bool = False
+    # None where nobody made the wording known, or wrote down the terms.
+    notice: Notice | None = None
+    terms: Terms | None = None
+
+    @property
+    def state(self) -> State:
+        """What this answer did."""
+        previous = self.previous.answer if self.previous else None
+        return state_of(self.entry.answer, previous, self.granted_before)
+
+
+class Receipts(Protocol):
+    """Where everything is kept that receipts rest on."""
+
+    async def answer(self, meeting_id: str, participant_id: str, revision: int) -> AnswerOnRecord:
+        """This answer of the participant; the current one for revision 0.
+
+        Raises NotFound (MEETING_NOT_FOUND; ANSWER_NOT_FOUND, also when it is somebody else's).
+        """
+
+    async def register(self, notices: Sequence[Notice]) -> list[Notice]:
+        """Keep those that are not known yet, all or none; returns them as they are kept.
+
+        Raises FailedPrecondition (NOTICE_CHANGED) when a version has other words in that language.
+        """
+
+    async def notice(self, notice_hash: str) -> Notice:
+        """The wording with this hash. Raises NotFound (NOTICE_NOT_FOUND)."""

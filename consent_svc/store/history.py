@@ -30,7 +30,7 @@ class PostgresHistory:
         async with self._database.begin() as connection:
             await require_meeting(connection, meeting_id)
             rows = await connection.execute(query.order_by(HISTORY.c.revision).limit(limit))
-            return [_entry_of(row) for row in rows]
+            return [entry_of(row) for row in rows]
 
     async def end(self, meeting_id: str) -> HistoryEnd:
         last = select(func.max(HISTORY.c.revision)).where(HISTORY.c.meeting_id == meeting_id).scalar_subquery()
@@ -50,7 +50,8 @@ class PostgresHistory:
             return [cast(HistoryLine, dict(row)) for row in rows]  # its columns are the line's fields
 
 
-def _entry_of(row: Row[Any]) -> HistoryEntry:
+def entry_of(row: Row[Any]) -> HistoryEntry:
+    """The entry in a row of HISTORY."""
     return HistoryEntry(
         meeting_id=row.meeting_id,
         revision=row.revision,

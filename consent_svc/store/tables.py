@@ -125,8 +125,10 @@ NOTICES = Table(
     Column("version", Text, primary_key=True),
     Column("language", Text, primary_key=True),
     Column("wording", Text, nullable=False),
-    Column("hash", Text, nullable=False, unique=True),
+    # Not unique: a new version may change the words of one language alone.
+    Column("hash", Text, nullable=False),
     Column("registered_at", _Time, nullable=False),
+    Index("notices_by_hash", "hash"),
 )
 
 # What a receipt says beside the answer (controller, purposes, retention …), as it was at the time. Append-only.

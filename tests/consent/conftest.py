@@ -24,7 +24,7 @@ from consent_svc.__main__ import MIGRATIONS
 from consent_svc.domain.answers import Answers, History
 from consent_svc.domain.meetings import Meetings
 from consent_svc.domain.presence import Presence
-from consent_svc.domain.receipts import Terms
+from consent_svc.domain.receipts import Receipts, Terms, terms_of
 from consent_svc.domain.rooms import Rooms
 from consent_svc.domain.standings import Standings
 from consent_svc.opening import Opening
@@ -35,6 +35,7 @@ from consent_svc.store.answers import PostgresAnswers
 from consent_svc.store.history import PostgresHistory
 from consent_svc.store.meetings import PostgresMeetings
 from consent_svc.store.presence import PostgresPresence
+from consent_svc.store.receipts import PostgresReceipts
 from consent_svc.store.rooms import PostgresRooms
 from consent_svc.store.standings import PostgresStandings
 from deploy.local import Postgres
@@ -45,10 +46,10 @@ from tests.consent.memory import (
     MemoryAnswers,
     MemoryHistory,
     MemoryMeetings,
-    MemoryPresence,
     MemoryRooms,
-    MemoryStandings,
 )
+from tests.consent.memory_presence import MemoryPresence, MemoryStandings
+from tests.consent.memory_receipts import MemoryReceipts
 
 if TYPE_CHECKING:  # only the stubs' types know them
     from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceAsyncStub
@@ -56,7 +57,15 @@ if TYPE_CHECKING:  # only the stubs' types know them
 
 ROLE = "assent_consent"
 SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
-TERMS = Terms.of({"controller": "Example Cooperative", "jurisdiction": "NO"})
+TERMS = terms_of(
+    controller={"party_name": "Example Cooperative", "party_contact": "privacy@example.org"},
+    jurisdiction="NO",
+    purposes=["To listen to the meeting again"],
+    storage_location="Norway",
+    retention="Ten years",
+    withdrawal="Change the answer at the link",
+    privacy_policy_url="",
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,7 @@ class Store:
     answers: Answers
     standings: Standings
     history: History
+    receipts: Receipts
     presence: Presence
     # What waits in the outbox, the oldest first.
     published: Callable[[], Awaitable[list[Message]]]
@@ -111,7 +121,7 @@ def memory_store() -> Store:
     return store_in_memory(Memory())
 
 
-def store_in_postgres(database: Database) -> Store:
+def store_in_postgres(database: Database, terms: Terms = TERMS) -> Store:
     """The real store over these connections, as a service makes it when it starts."""
 
     async def published() -> list[Message]:
@@ -120,21 +130,21 @@ def store_in_postgres(database: Database) -> Store:
         return [parse(row.subject, row.payload) for row in rows]
 
     return Store(
-        PostgresRooms(database), PostgresMeetings(database), PostgresAnswers(database, TERMS),
-        PostgresStandings(database),
-        PostgresHistory(database), PostgresPresence(database), published,
+        PostgresRooms(database), PostgresMeetings(database), PostgresAnswers(database, terms),
+        PostgresStandings(database), PostgresHistory(database), PostgresReceipts(database),
+        PostgresPresence(database), published,
     )  # fmt: skip
 
 
-def store_in_memory(memory: Memory) -> Store:
+def store_in_memory(memory: Memory, terms: Terms | None = TERMS) -> Store:
     """The fake over this data."""
 
     async def published() -> list[Message]:
         return list(memory.published)
 
     return Store(
-        MemoryRooms(memory), MemoryMeetings(memory), MemoryAnswers(memory), MemoryStandings(memory),
-        MemoryHistory(memory), MemoryPresence(memory), published,
+        MemoryRooms(memory), MemoryMeetings(memory), MemoryAnswers(memory, terms), MemoryStandings(memory),
+        MemoryHistory(memory), MemoryReceipts(memory), MemoryPresence(memory), published,
     )  # fmt: skip
 
 
@@ -177,7 +187,7 @@ async def channel(store: Store, whereby: FakeWhereby, clock: Clock, tls: Tls) ->
     )
     server.add(
         add_ConsentServiceServicer_to_server,
-        ConsentServicer(store.answers, store.standings, store.history, SIGNER, clock),
+        ConsentServicer(store.answers, store.standings, store.history, store.receipts, SIGNER, clock, server.ending),
         consent_service_pb2.DESCRIPTOR.services_by_name["ConsentService"],
     )
     await server.start()

@@ -14,17 +14,11 @@ from consent_svc.domain.meetings import Admission, Meeting
 from consent_svc.domain.presence import (
     Attendance,
     Client,
-    ClientEvent,
-    Evidence,
-    FinishedEvent,
-    PresenceEvent,
     Session,
-    attendance_of,
-    session_of,
 )
+from consent_svc.domain.receipts import Notice, Terms
 from consent_svc.domain.rooms import Room, RoomSettings
-from consent_svc.domain.standings import Counts
-from consent_svc.domain.verdict import Answer, Person, Standing
+from consent_svc.domain.verdict import Answer
 from consent_svc.errors import meeting_not_found, request_id_reused, room_exists, room_not_found
 from consent_svc.events import answer_submitted, evidence_recorded, presence_changed
 from consent_svc.history import GENESIS, next_entry, participant_digest
@@ -41,12 +35,16 @@ class Memory:
     participants: dict[tuple[str, str], datetime | None] = field(default_factory=dict)
     answers: dict[tuple[str, str], tuple[RecordedAnswer, datetime | None]] = field(default_factory=dict)
     requests: dict[tuple[str, str, str], RecordedAnswer] = field(default_factory=dict)
+    # Of each answer, by meeting and revision; none for those from before there were any.
+    terms: dict[tuple[str, int], Terms | None] = field(default_factory=dict)
+    notices: dict[tuple[str, str], Notice] = field(default_factory=dict)
     history: dict[str, list[HistoryEntry]] = field(default_factory=lambda: defaultdict(list))
     room_names: dict[str, str] = field(default_factory=dict)
     attendance: dict[str, Attendance] = field(default_factory=lambda: defaultdict(Attendance))
     clients: dict[tuple[str, str], Client] = field(default_factory=dict)
     sessions: dict[tuple[str, str], Session] = field(default_factory=dict)
     finished: set[tuple[str, str]] = field(default_factory=set)
+    asked_at: dict[str, datetime] = field(default_factory=dict)
     published: list[Message] = field(default_factory=list)
 
     def meeting(self, meeting_id: str) -> Meeting:
@@ -128,6 +126,26 @@ class MemoryMeetings:
             self._memory.published.append(presence_changed(meeting_id))
         return participant_id
 
+    async def claim(self, now: datetime, asked_before: datetime, limit: int) -> list[Meeting]:
+        asked_at = self._memory.asked_at
+        going_on = [
+            one.meeting_id for one in self._memory.meetings.values() if not one.closed_at and one.closes_at > now
+        ]
+        due = [
+            meeting
+            for meeting in map(self._memory.meeting, going_on)
+            if not meeting.attendance.session_ended_at or meeting.attendance.is_unheard_of
+            if meeting.meeting_id not in asked_at or asked_at[meeting.meeting_id] <= asked_before
+        ]
+        never = datetime.min.replace(tzinfo=now.tzinfo)
+        due.sort(key=lambda meeting: (asked_at.get(meeting.meeting_id, never), meeting.meeting_id))
+        asked_at |= {meeting.meeting_id: now for meeting in due[:limit]}
+        return due[:limit]
+
+    async def last_opened_at(self, meeting_id: str) -> datetime | None:
+        opened = [at for (meeting, _), at in self._memory.participants.items() if meeting == meeting_id and at]
+        return max(opened, default=None)
+
     async def get(self, *meeting_ids: str) -> list[Meeting]:
         return [self._memory.meeting(meeting_id) for meeting_id in meeting_ids]
 
@@ -149,8 +167,9 @@ class MemoryMeetings:
 class MemoryAnswers:
     """See `consent_svc.domain.answers.Answers`."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, terms: Terms | None) -> None:
         self._memory = memory
+        self._terms = terms
 
     async def submit(self, submission: Submission, now: datetime) -> RecordedAnswer:
         self._memory.meeting(submission.meeting_id)
@@ -183,6 +202,7 @@ class MemoryAnswers:
             first_granted_at = now
         self._memory.answers[person] = (recorded, first_granted_at)
         self._memory.requests[request] = recorded
+        self._memory.terms[entry.meeting_id, entry.revision] = self._terms
         self._memory.participants.setdefault(person)
         self._memory.published.append(answer_submitted(recorded))
         return recorded
@@ -190,36 +210,6 @@ class MemoryAnswers:
     async def of_participant(self, meeting_id: str, participant_id: str) -> RecordedAnswer | None:
         recorded, _ = self._memory.answers.get((meeting_id, participant_id), (None, None))
         return recorded
-
-
-class MemoryStandings:
-    """See `consent_svc.domain.standings.Standings`."""
-
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
-
-    async def counts(self, meeting_id: str) -> Counts:
-        [standing] = await self.standings([meeting_id])
-        answers = [person.answer for person in standing.people]
-        return Counts(len(answers), answers.count(Answer.GRANTED), answers.count(Answer.DENIED))
-
-    async def standings(self, meeting_ids: list[str]) -> list[Standing]:
-        return [
-            Standing(self._memory.meeting(meeting_id), self._people(meeting_id), self._strangers(meeting_id))
-            for meeting_id in meeting_ids
-        ]
-
-    def _people(self, meeting_id: str) -> tuple[Person, ...]:
-        people = []
-        for person in self._memory.participants:
-            if person[0] == meeting_id:
-                recorded, first_granted_at = self._memory.answers.get(person, (None, None))
-                people.append(Person(recorded.answer, recorded.revision, first_granted_at) if recorded else Person())
-        return tuple(people)
-
-    def _strangers(self, meeting_id: str) -> int:
-        clients = [client for (meeting, _), client in self._memory.clients.items() if meeting == meeting_id]
-        return sum(client.is_person and not client.participant_id for client in clients)
 
 
 class MemoryHistory:
@@ -241,67 +231,3 @@ class MemoryHistory:
     async def lines(self, meeting_id: str, after: int, until: int, limit: int) -> list[HistoryLine]:
         entries = self._memory.history[meeting_id]
         return [line_of(entry) for entry in entries if after < entry.revision <= until][:limit]
-
-
-class MemoryPresence:
-    """See `consent_svc.domain.presence.Presence`."""
-
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
-
-    async def record(self, event: PresenceEvent) -> bool:
-        before = self._snapshot()
-        self._memory.room_names.setdefault(event.meeting_id, event.whereby_room_name)
-        if isinstance(event, FinishedEvent):
-            self._memory.finished.add((event.filename, event.meeting_id))
-        else:
-            known = self._memory.attendance[event.meeting_id]
-            self._memory.attendance[event.meeting_id] = known.merged(attendance_of(event))
-            if told := session_of(event):
-                session = (event.meeting_id, told.session_id)
-                self._memory.sessions[session] = self._memory.sessions.get(session, told).merged(told)
-        if isinstance(event, ClientEvent):
-            self._merge_client(event)
-        news = self._snapshot() != before
-        if news and not isinstance(event, FinishedEvent):
-            self._memory.published.append(presence_changed(event.meeting_id))
-        if news:
-            self._memory.published.append(evidence_recorded(event.meeting_id))
-        return news
-
-    async def evidence(self, whereby_room_name: str, filename: str) -> list[Evidence]:
-        memory = self._memory
-        rooms = memory.room_names | {one.meeting_id: one.whereby_room_name for one in memory.meetings.values()}
-        named = {meeting_id for name, meeting_id in memory.finished if name == filename}
-        named |= {meeting_id for meeting_id, room in rooms.items() if room == whereby_room_name}
-        return [
-            Evidence(
-                meeting_id=meeting_id,
-                whereby_room_name=rooms[meeting_id],
-                is_known=meeting_id in memory.meetings,
-                owner_id=memory.meetings[meeting_id].owner_id if meeting_id in memory.meetings else "",
-                first_opened_at=min(
-                    (at for (meeting, _), at in memory.participants.items() if meeting == meeting_id and at),
-                    default=None,
-                ),
-                clients=tuple(client for (meeting, _), client in memory.clients.items() if meeting == meeting_id),
-                sessions=tuple(session for (meeting, _), session in memory.sessions.items() if meeting == meeting_id),
-                attendance=memory.attendance[meeting_id],
-                finished_files=frozenset(
-                    name for name, meeting in memory.finished if meeting == meeting_id and name == filename
-                ),
-            )
-            for meeting_id in named
-        ]
-
-    def _merge_client(self, event: ClientEvent) -> None:
-        key = (event.meeting_id, event.client_id)
-        told = Client.of(event)
-        merged = self._memory.clients.get(key, told).merged(told)
-        self._memory.clients[key] = merged
-        if merged.is_person and merged.participant_id:
-            self._memory.participants.setdefault((event.meeting_id, merged.participant_id))
-
-    def _snapshot(self) -> tuple[object, ...]:
-        memory = self._memory
-        return dict(memory.attendance), dict(memory.sessions), dict(memory.clients), set(memory.finished)

@@ -23,9 +23,10 @@ def upgrade() -> None:
         sa.Column("version", sa.Text, primary_key=True),
         sa.Column("language", sa.Text, primary_key=True),
         sa.Column("wording", sa.Text, nullable=False),
-        sa.Column("hash", sa.Text, nullable=False, unique=True),
+        sa.Column("hash", sa.Text, nullable=False),
         sa.Column("registered_at", TIME, nullable=False),
     )
+    op.create_index("notices_by_hash", "notices", ["hash"])
     op.create_table(
         "terms",
         sa.Column("hash", sa.Text, primary_key=True),
