@@ -180,4 +180,4 @@ def _refuse(constant: str) -> NoReturn:
 
 def _plain(text: str) -> str:
     """Text from the file, harmless to a terminal."""
-    return text if text.isprintable() and len(text) <= 100 else ascii(text[:100])
+    return text if text.isascii() and text.isprintable() and len(text) <= 100 else ascii(text[:100])
