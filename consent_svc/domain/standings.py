@@ -13,6 +13,10 @@ class Counts:
     present: int
     granted: int
     denied: int
+    # Stays of people by telephone, and of people who came past our page by Whereby's own address: neither can answer,
+    # and neither is in the numbers above. Whereby gives every call an id of its own: who rings twice counts twice.
+    dial_in: int = 0
+    unidentified: int = 0
 
     @property
     def unanswered(self) -> int:

@@ -54,7 +54,8 @@ class Standing:
 
     meeting: Meeting
     people: tuple[Person, ...] = ()
-    # People whom Whereby saw and our page did not: by telephone, or by Whereby's own address. They cannot answer.
+    # Stays of people whom Whereby saw and our page did not: by telephone, or by Whereby's own address. They cannot
+    # answer, and who comes twice counts twice.
     strangers: int = 0
 
     @property
@@ -75,6 +76,11 @@ class Verdict:
     rests_on: tuple[tuple[str, int], ...] = ()
     # With WAIT: when to ask again. With UNANSWERED_AT_DEADLINE: the deadline that passed.
     decide_at: datetime | None = None
+    # People asked who have said nothing, and stays of people who cannot be asked.
+    unanswered: int = 0
+    unidentified: int = 0
+    # Which of several meetings was recorded cannot be told: a refusal in any of them counts.
+    ambiguous_meeting: bool = False
 
 
 def decide(standings: Sequence[Standing], now: datetime) -> Verdict:
@@ -94,7 +100,16 @@ def decide(standings: Sequence[Standing], now: datetime) -> Verdict:
         (Decision.DELETE, Reason.SOMEBODY_REFUSED, None) if refusals else _of_silence(standings, now)
     )
     rests_on = tuple((standing.meeting.meeting_id, standing.revision) for standing in standings)
-    return Verdict(decision, reason, refusals, rests_on, decide_at)
+    return Verdict(
+        decision=decision,
+        reason=reason,
+        refusals=refusals,
+        rests_on=rests_on,
+        decide_at=decide_at,
+        unanswered=sum(person.answer is None for standing in standings for person in standing.people),
+        unidentified=sum(standing.strangers for standing in standings),
+        ambiguous_meeting=len(standings) > 1,
+    )
 
 
 def _of_silence(standings: Sequence[Standing], now: datetime) -> tuple[Decision, Reason, datetime | None]:
@@ -117,7 +132,8 @@ def _of_meeting(standing: Standing, now: datetime) -> tuple[Decision, Reason, da
         return Decision.WAIT, Reason.ANSWERS_AWAITED, now + settings.consent_deadline
     deadline = ended_at + settings.consent_deadline
     # That nobody is known to have been there is no grant: a recording has somebody's voice on it.
-    if standing.people and not standing.strangers and all(person.had_granted(deadline) for person in standing.people):
+    everyone_granted = all(person.had_granted(deadline) for person in standing.people)
+    if standing.people and everyone_granted and not standing.strangers:
         return Decision.KEEP, Reason.ALL_GRANTED, None
     if now < deadline:
         return Decision.WAIT, Reason.ANSWERS_AWAITED, deadline

@@ -131,7 +131,12 @@ def answer_message(answer: RecordedAnswer) -> consent_pb2.RecordedAnswer:
 def counts_message(counts: Counts) -> consent_pb2.Counts:
     """How a meeting stands."""
     return consent_pb2.Counts(
-        present=counts.present, granted=counts.granted, denied=counts.denied, unanswered=counts.unanswered
+        present=counts.present,
+        granted=counts.granted,
+        denied=counts.denied,
+        unanswered=counts.unanswered,
+        dial_in=counts.dial_in,
+        unidentified=counts.unidentified,
     )
 
 
@@ -158,6 +163,9 @@ def verdict_message(verdict: Verdict) -> consent_pb2.Verdict:
         refusals=[consent_pb2.Revision(meeting_id=meeting, revision=number) for meeting, number in verdict.refusals],
         rests_on=[consent_pb2.Revision(meeting_id=meeting, revision=number) for meeting, number in verdict.rests_on],
         decide_at=timestamp(verdict.decide_at) if verdict.decide_at else None,
+        unanswered=verdict.unanswered,
+        unidentified=verdict.unidentified,
+        ambiguous_meeting=verdict.ambiguous_meeting,
     )
 
 

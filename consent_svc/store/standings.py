@@ -3,7 +3,6 @@
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.database import Database
 from consent_svc.domain.presence import NOT_PEOPLE
@@ -29,7 +28,9 @@ class PostgresStandings:
         async with self._database.begin() as connection:
             await require_meeting(connection, meeting_id)
             row = (await connection.execute(counted)).one()
-        return Counts(row.present, row.granted, row.denied)
+            strangers = (await connection.execute(_strangers([meeting_id]))).one_or_none()
+        dial_in, unidentified = (strangers.dial_in, strangers.unidentified) if strangers else (0, 0)
+        return Counts(row.present, row.granted, row.denied, dial_in, unidentified)
 
     async def standings(self, meeting_ids: list[str]) -> list[Standing]:
         columns = (ANSWERS.c.answer, func.coalesce(ANSWERS.c.revision, 0).label("revision"), ANSWERS.c.first_granted_at)
@@ -39,7 +40,8 @@ class PostgresStandings:
             for row in await connection.execute(_people(meeting_ids, PARTICIPANTS.c.meeting_id, *columns)):
                 answer = Answer(row.answer) if row.answer else None
                 people[row.meeting_id].append(Person(answer, row.revision, row.first_granted_at))
-            strangers = await _strangers(connection, meeting_ids)
+            rows = await connection.execute(_strangers(meeting_ids))
+            strangers = {row.meeting_id: row.dial_in + row.unidentified for row in rows}
         return [
             Standing(meeting, tuple(people[meeting.meeting_id]), strangers.get(meeting.meeting_id, 0))
             for meeting in meetings
@@ -55,10 +57,9 @@ def _people(meeting_ids: list[str], *columns: Any) -> Any:
     return select(*columns).select_from(joined).where(PARTICIPANTS.c.meeting_id.in_(meeting_ids))
 
 
-async def _strangers(connection: AsyncConnection, meeting_ids: list[str]) -> dict[str, int]:
-    query = (
-        select(CLIENTS.c.meeting_id, func.count().label("strangers"))
-        .where(CLIENTS.c.meeting_id.in_(meeting_ids), CLIENTS.c.participant_id == "", CLIENTS.c.role.not_in(NOT_PEOPLE))
-        .group_by(CLIENTS.c.meeting_id)
-    )
-    return {row.meeting_id: row.strangers for row in await connection.execute(query)}
+def _strangers(meeting_ids: list[str]) -> Any:
+    """Stays of people whom our page never saw, of both kinds."""
+    stays = (CLIENTS.c.meeting_id.in_(meeting_ids), CLIENTS.c.participant_id == "", CLIENTS.c.role.not_in(NOT_PEOPLE))
+    dial_in = func.count().filter(CLIENTS.c.is_dial_in).label("dial_in")
+    unidentified = func.count().filter(~CLIENTS.c.is_dial_in).label("unidentified")
+    return select(CLIENTS.c.meeting_id, dial_in, unidentified).where(*stays).group_by(CLIENTS.c.meeting_id)

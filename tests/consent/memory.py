@@ -128,16 +128,15 @@ class MemoryMeetings:
 
     async def claim(self, now: datetime, asked_before: datetime, limit: int) -> list[Meeting]:
         asked_at = self._memory.asked_at
-        going_on = [
-            one.meeting_id for one in self._memory.meetings.values() if not one.closed_at and one.closes_at > now
-        ]
+        never = datetime.min.replace(tzinfo=now.tzinfo)
         due = [
             meeting
-            for meeting in map(self._memory.meeting, going_on)
-            if not meeting.attendance.session_ended_at or meeting.attendance.is_unheard_of
-            if meeting.meeting_id not in asked_at or asked_at[meeting.meeting_id] <= asked_before
+            for meeting in map(self._memory.meeting, self._memory.meetings)
+            if meeting.closed_at is None
+            and meeting.closes_at > now
+            and (meeting.attendance.session_ended_at is None or meeting.attendance.last_started_at is None)
+            and asked_at.get(meeting.meeting_id, never) <= asked_before
         ]
-        never = datetime.min.replace(tzinfo=now.tzinfo)
         due.sort(key=lambda meeting: (asked_at.get(meeting.meeting_id, never), meeting.meeting_id))
         asked_at |= {meeting.meeting_id: now for meeting in due[:limit]}
         return due[:limit]
