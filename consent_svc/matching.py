@@ -126,8 +126,10 @@ def presence(one: Evidence) -> list[Span]:
     spans = [_stay(client, one) for client in one.clients if client.is_person]
     spans += [_session(session, one) for session in one.sessions]
     if not spans and not one.clients and one.first_opened_at:
-        # Whereby told us nothing at all; but who opens the page is in the call at once.
-        spans = [Span(one.first_opened_at, _end(one.first_opened_at, one))]
+        # Nobody's coming was told; but who opens the page is in the call at once. That we believe the meeting to be
+        # over when nothing is heard of it says nothing about how long they stayed.
+        end = None if one.attendance.is_unheard_of else _end(one.first_opened_at, one)
+        spans = [Span(one.first_opened_at, end)]
     return spans
 
 

@@ -54,7 +54,17 @@ class FinishedEvent:
     filename: str
 
 
-PresenceEvent = ClientEvent | SessionEvent | FinishedEvent
+@dataclass(frozen=True)
+class EmptiedEvent:
+    """Nobody has been in the meeting since then: no webhook said so, we concluded it (see `meetings.emptied_at`)."""
+
+    meeting_id: str
+    whereby_room_name: str
+    at: datetime
+
+
+PresenceEvent = ClientEvent | SessionEvent | FinishedEvent | EmptiedEvent
+AttendanceEvent = ClientEvent | SessionEvent | EmptiedEvent
 
 
 @dataclass(frozen=True)
@@ -81,8 +91,7 @@ class Client:
         """What one event tells."""
         return cls(
             client_id=event.client_id,
-            # Anything else did not come from our page, and might be somebody's name.
-            participant_id=event.external_id if is_participant_id(event.external_id) else "",
+            participant_id=_participant_id(event),
             role=event.role,
             is_dial_in=event.is_dial_in,
             session_id=event.session_id,
@@ -95,15 +104,21 @@ class Client:
     def merged(self, other: "Client") -> "Client":
         """Both together: the newest event says whether the client is there; at one instant, leaving does."""
         newest = max(self, other, key=lambda client: (client.changed_at, not client.is_present))
+        is_dial_in = self.is_dial_in or other.is_dial_in
         return replace(
             newest,
-            participant_id=max(self.participant_id, other.participant_id),
+            participant_id="" if is_dial_in else max(self.participant_id, other.participant_id),
             role=max(self.role, other.role),
-            is_dial_in=self.is_dial_in or other.is_dial_in,
+            is_dial_in=is_dial_in,
             session_id=max(self.session_id, other.session_id),
             joined_at=earliest(self.joined_at, other.joined_at),
             left_at=latest(self.left_at, other.left_at),
         )
+
+
+def _participant_id(event: ClientEvent) -> str:
+    # A telephone shows nobody our page; and what we did not issue might be somebody's name.
+    return event.external_id if is_participant_id(event.external_id) and not event.is_dial_in else ""
 
 
 @dataclass(frozen=True)
@@ -147,6 +162,11 @@ class Attendance:
         return at, self.counted_by_leaving, -self.num_clients if self.counted_by_leaving else self.num_clients
 
     @property
+    def is_unheard_of(self) -> bool:
+        """Whether Whereby has told nothing at all: no one who came or went, and no session."""
+        return self.counted_at is None and self.last_started_at is None
+
+    @property
     def session_ended_at(self) -> datetime | None:
         """When the last session ended; None before the first one's end and while a later one goes on."""
         ended, started = self.last_ended_at, self.last_started_at
@@ -155,20 +175,27 @@ class Attendance:
     @property
     def empty_since(self) -> datetime | None:
         """When the last client left by Whereby's count; None while somebody is there or nobody ever was."""
-        return self.counted_at if self.num_clients == 0 else None
+        if self.counted_at is None or self.num_clients > 0:
+            return None
+        # Of whoever made a session after that count no webhook came, but they are there.
+        return self.counted_at if self.last_started_at is None or self.last_started_at <= self.counted_at else None
 
 
-def session_of(event: ClientEvent | SessionEvent) -> Session | None:
+def session_of(event: AttendanceEvent) -> Session | None:
     """What an event tells of a session, if anything: who joined proves that it had begun."""
-    if not event.session_id or (isinstance(event, ClientEvent) and not event.joined):
+    if isinstance(event, EmptiedEvent) or not event.session_id:
+        return None
+    if isinstance(event, ClientEvent) and not event.joined:
         return None
     if isinstance(event, SessionEvent) and not event.started:
         return Session(event.session_id, None, event.at)
     return Session(event.session_id, event.at, None)
 
 
-def attendance_of(event: ClientEvent | SessionEvent) -> Attendance:
+def attendance_of(event: AttendanceEvent) -> Attendance:
     """What an event tells of the meeting as a whole."""
+    if isinstance(event, EmptiedEvent):
+        return Attendance(last_ended_at=event.at)
     if isinstance(event, ClientEvent):
         began = event.at if event.joined and event.role not in NOT_PEOPLE else None
         count = max(event.num_clients, 1 if event.joined else 0)  # who joined is there, whatever was counted
@@ -208,8 +235,8 @@ class Evidence:
 class Presence(Protocol):
     """Where presence is kept."""
 
-    async def record(self, event: PresenceEvent) -> bool:
-        """Take an event in, also of a meeting that is not known (yet). Returns whether it told anything new."""
+    async def record(self, *events: PresenceEvent) -> bool:
+        """Take in events of one meeting, be it known (yet) or not. Returns whether they told anything new."""
 
     async def evidence(self, whereby_room_name: str, filename: str) -> list[Evidence]:
         """Of every meeting in that Whereby room, and of those that a webhook named this file for."""

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select, tuple_
+from sqlalchemy import Row, Select, func, insert, select, text, tuple_
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,6 +21,23 @@ from consent_svc.store.rooms import lock_room
 from consent_svc.store.tables import ATTENDANCE, MEETINGS, PARTICIPANTS, settings_of
 
 _SALT_BYTES = 16
+
+# One statement, so that of several replicas one gets each meeting; in one order, so that none waits for the other.
+_CLAIM = text("""
+WITH due AS (
+    SELECT meetings.meeting_id
+    FROM meetings LEFT JOIN attendance USING (meeting_id) LEFT JOIN insights USING (meeting_id)
+    WHERE closed_at IS NULL AND closes_at > :now
+      AND (last_ended_at IS NULL OR last_started_at IS NULL OR last_started_at > last_ended_at)
+      AND (asked_at IS NULL OR asked_at <= :asked_before)
+    ORDER BY asked_at NULLS FIRST, meetings.meeting_id
+    LIMIT :limit
+)
+INSERT INTO insights (meeting_id, asked_at)
+SELECT meeting_id, :now FROM due ORDER BY meeting_id
+ON CONFLICT (meeting_id) DO UPDATE SET asked_at = excluded.asked_at WHERE insights.asked_at <= :asked_before
+RETURNING meeting_id
+""")
 
 
 class PostgresMeetings:
@@ -62,6 +79,17 @@ class PostgresMeetings:
             if await connection.scalar(statement) is not None:
                 await outbox.put(connection, presence_changed(meeting_id))
         return participant_id
+
+    async def claim(self, now: datetime, asked_before: datetime, limit: int) -> list[Meeting]:
+        values = {"now": now, "asked_before": asked_before, "limit": limit}
+        async with self._database.begin() as connection:
+            return await load_meetings(connection, list(await connection.scalars(_CLAIM, values)))
+
+    async def last_opened_at(self, meeting_id: str) -> datetime | None:
+        query = select(func.max(PARTICIPANTS.c.opened_at)).where(PARTICIPANTS.c.meeting_id == meeting_id)
+        async with self._database.begin() as connection:
+            found: datetime | None = await connection.scalar(query)
+        return found
 
     async def get(self, *meeting_ids: str) -> list[Meeting]:
         async with self._database.begin() as connection:

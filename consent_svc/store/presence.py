@@ -11,13 +11,13 @@ from chassis import outbox
 from chassis.database import Database
 from consent_svc.domain.presence import (
     Attendance,
+    AttendanceEvent,
     Client,
     ClientEvent,
     Evidence,
     FinishedEvent,
     PresenceEvent,
     Session,
-    SessionEvent,
     attendance_of,
     session_of,
 )
@@ -32,22 +32,15 @@ class PostgresPresence:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record(self, event: PresenceEvent) -> bool:
+    async def record(self, *events: PresenceEvent) -> bool:
         async with self._database.begin() as connection:
-            attendance = await _lock_attendance(connection, event)
-            if isinstance(event, FinishedEvent):
-                values = {"filename": event.filename, "meeting_id": event.meeting_id}
-                if news := await _add(connection, FINISHED_FILES, values):
-                    await outbox.put(connection, evidence_recorded(event.meeting_id))
-                return news
-            changes = [
-                await _merge_attendance(connection, event, attendance),
-                await _merge_session(connection, event),
-                isinstance(event, ClientEvent) and await _merge_client(connection, event),
-            ]
-            if any(changes):
-                await outbox.put(connection, presence_changed(event.meeting_id), evidence_recorded(event.meeting_id))
-        return any(changes)
+            news = [event for event in events if await _take_in(connection, event)]
+            if news:
+                meeting_id = news[0].meeting_id
+                moved = any(not isinstance(event, FinishedEvent) for event in news)
+                told = [presence_changed(meeting_id)] if moved else []
+                await outbox.put(connection, *told, evidence_recorded(meeting_id))
+        return bool(news)
 
     async def evidence(self, whereby_room_name: str, filename: str) -> list[Evidence]:
         named = (
@@ -63,6 +56,19 @@ class PostgresPresence:
             return await _evidence(connection, meeting_ids, filename)
 
 
+async def _take_in(connection: AsyncConnection, event: PresenceEvent) -> bool:
+    """Merge one event into what is known. Returns whether it told anything new."""
+    attendance = await _lock_attendance(connection, event)
+    if isinstance(event, FinishedEvent):
+        return await _add(connection, FINISHED_FILES, {"filename": event.filename, "meeting_id": event.meeting_id})
+    changes = [
+        await _merge_attendance(connection, event, attendance),
+        await _merge_session(connection, event),
+        isinstance(event, ClientEvent) and await _merge_client(connection, event),
+    ]
+    return any(changes)
+
+
 async def _lock_attendance(connection: AsyncConnection, event: PresenceEvent) -> Attendance:
     """The meeting's attendance, made where it is missing; ours alone until the transaction ends."""
     new = Attendance()
@@ -75,7 +81,7 @@ async def _lock_attendance(connection: AsyncConnection, event: PresenceEvent) ->
     return attendance_of_row((await connection.execute(statement.returning(ATTENDANCE))).one())
 
 
-async def _merge_attendance(connection: AsyncConnection, event: ClientEvent | SessionEvent, known: Attendance) -> bool:
+async def _merge_attendance(connection: AsyncConnection, event: AttendanceEvent, known: Attendance) -> bool:
     merged = known.merged(attendance_of(event))
     if merged == known:
         return False
@@ -84,7 +90,7 @@ async def _merge_attendance(connection: AsyncConnection, event: ClientEvent | Se
     return True
 
 
-async def _merge_session(connection: AsyncConnection, event: ClientEvent | SessionEvent) -> bool:
+async def _merge_session(connection: AsyncConnection, event: AttendanceEvent) -> bool:
     told = session_of(event)
     if told is None:
         return False

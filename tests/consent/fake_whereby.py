@@ -6,6 +6,7 @@ from datetime import datetime
 
 from chassis.errors import Unavailable
 from consent_svc.domain.meetings import Meeting
+from consent_svc.domain.presence import Session
 from consent_svc.domain.rooms import Room
 from consent_svc.opening import MEETING_LENGTH
 from tests.consent.cases import meeting
@@ -18,6 +19,12 @@ class FakeWhereby:
         self.asked = 0
         self.standing: set[str] = set()
         self.away = self.keeps_all = False
+        self.sessions: dict[str, list[Session]] = {}
+        # Meetings whose sessions were asked for, and those of which it says nothing that can be read.
+        self.looked_at: list[str] = []
+        self.garbled: set[str] = set()
+        self.looking = self.most_looking = 0
+        self.has_points_to_spare = True
         self.answers = asyncio.Event()
         self.answers.set()
         self.deletes = asyncio.Event()
@@ -44,6 +51,21 @@ class FakeWhereby:
             raise Unavailable("away", reason="WHEREBY_UNAVAILABLE")
         self.standing.remove(meeting.meeting_id)
         await self._tell()
+
+    async def room_sessions(self, meeting: Meeting) -> list[Session]:
+        self.looked_at.append(meeting.meeting_id)
+        self.looking += 1
+        self.most_looking = max(self.looking, self.most_looking)
+        await self._tell()
+        await self.answers.wait()
+        self.looking -= 1
+        if self.away or meeting.meeting_id in self.garbled:
+            raise Unavailable("away", reason="WHEREBY_UNAVAILABLE")
+        return self.sessions.get(meeting.meeting_id, [])
+
+    async def looked_for(self, looks: int) -> None:
+        """Returns once somebody asked for sessions so many times, answered or not."""
+        await self._until(lambda: len(self.looked_at) >= looks)
 
     async def asked_for(self, meetings: int) -> None:
         """Returns once so many were asked for, answered or not."""
