@@ -60,19 +60,18 @@ class PostgresRooms:
             return room_of((await connection.execute(statement)).one())
 
     async def remove(self, name: str, owner_id: str, now: datetime) -> None:
-        open_meetings = (
-            update(MEETINGS)
-            .where(MEETINGS.c.room == name, MEETINGS.c.owner_id == owner_id, MEETINGS.c.closed_at.is_(None))
-            .values(closed_at=now)
-            .returning(MEETINGS.c.meeting_id, MEETINGS.c.closes_at)
-        )
+        still_open = (MEETINGS.c.room == name, MEETINGS.c.owner_id == owner_id, MEETINGS.c.closed_at.is_(None))
+        # In the order in which everyone who locks several meetings does it: answers come in while we wait.
+        lock = select(MEETINGS.c.meeting_id).where(*still_open).order_by(MEETINGS.c.meeting_id)
+        close = update(MEETINGS).where(*still_open).values(closed_at=now)
         async with self._database.begin() as connection:
             if (await lock_room(connection, name)).owner_id != owner_id:
                 raise room_not_found(name)
             await connection.execute(delete(ROOMS).where(ROOMS.c.name == name))
-            closed = (await connection.execute(open_meetings)).all()
-            if ended := [presence_changed(row.meeting_id) for row in closed if row.closes_at > now]:
-                await outbox.put(connection, *ended)
+            await connection.execute(lock.with_for_update(key_share=True))
+            closed = await connection.execute(close.returning(MEETINGS.c.meeting_id, MEETINGS.c.closes_at))
+            ended = sorted(row.meeting_id for row in closed if row.closes_at > now)
+            await outbox.put(connection, *map(presence_changed, ended))
 
 
 async def lock_room(connection: AsyncConnection, name: str) -> Room:
