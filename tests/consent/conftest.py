@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
@@ -12,7 +13,7 @@ from assent.consent.v1 import consent_service_pb2
 from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceStub, add_ConsentServiceServicer_to_server
 from assent.meeting.v1 import meeting_service_pb2
 from assent.meeting.v1.meeting_service_pb2_grpc import MeetingServiceStub, add_MeetingServiceServicer_to_server
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from google.protobuf import symbol_database
 from google.protobuf.message import Message
 from sqlalchemy import text
@@ -30,7 +31,6 @@ from consent_svc.domain.standings import Standings
 from consent_svc.opening import Opening
 from consent_svc.servicer.consent import ConsentServicer
 from consent_svc.servicer.meetings import MeetingServicer
-from consent_svc.signing import Signer
 from consent_svc.store.answers import PostgresAnswers
 from consent_svc.store.history import PostgresHistory
 from consent_svc.store.meetings import PostgresMeetings
@@ -41,6 +41,7 @@ from consent_svc.store.standings import PostgresStandings
 from deploy.local import Postgres
 from tests.consent.cases import Clock, room
 from tests.consent.fake_whereby import FakeWhereby
+from tests.consent.histories import KEY, SIGNER
 from tests.consent.memory import (
     Memory,
     MemoryAnswers,
@@ -56,7 +57,6 @@ if TYPE_CHECKING:  # only the stubs' types know them
     from assent.meeting.v1.meeting_service_pb2_grpc import MeetingServiceAsyncStub
 
 ROLE = "assent_consent"
-SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 TERMS = terms_of(
     controller={"party_name": "Example Cooperative", "party_contact": "privacy@example.org"},
     jurisdiction="NO",
@@ -159,6 +159,14 @@ def store(request: pytest.FixtureRequest) -> Store:
 def whereby() -> FakeWhereby:
     """Answers at once unless told otherwise."""
     return FakeWhereby()
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    """The public key under which exports hold, as an operator hands it out."""
+    path = tmp_path / "key.pem"
+    path.write_bytes(KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return path
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """Histories made without a store, as long as a test likes them, and their exports."""
 
+import io
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -9,6 +11,7 @@ from consent_svc.domain.answers import HistoryEnd, HistoryEntry, HistoryLine, Su
 from consent_svc.domain.verdict import Answer
 from consent_svc.history import GENESIS, next_entry
 from consent_svc.history.chain import line_of
+from consent_svc.history.check import ExportCheck, ExportFault
 from consent_svc.history.reading import exported
 from consent_svc.signing import Signer
 from tests.consent.cases import NINE, TEN
@@ -58,3 +61,12 @@ async def export_of(lines: Sequence[HistoryLine], meeting_id: str = "m-1") -> by
     revision, head_hash = (last["revision"], last["hash"]) if last else (0, GENESIS)
     history = FixedHistory(lines, HistoryEnd(meeting_id, revision, head_hash, revision))
     return "".join([part async for part in exported(history, meeting_id, SIGNER, TEN)]).encode()
+
+
+def fault_of(export: bytes, key_file: Path | None = None) -> str:
+    """What the check of an export finds; empty where all is as it was exported."""
+    try:
+        ExportCheck(key_file).run(io.BytesIO(export))
+    except ExportFault as fault:
+        return str(fault)
+    return ""
