@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from chassis.settings import ServiceSettings
@@ -43,6 +43,8 @@ class Settings(ServiceSettings):
     recordings_bucket: str
     whereby_recording_access_key_id: str
     whereby_recording_secret_access_key: SecretStr
+    # How often Whereby is asked which sessions an open meeting has.
+    consent_insights_seconds: float = Field(60, gt=0)
 
     # Ed25519, PKCS#8 in PEM: signs receipts.
     consent_receipt_key_file: Path
