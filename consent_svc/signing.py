@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from consent_svc.domain.canonical import canonical, text_hash
 
-_UNREADABLE = (TypeError, ValueError, UnsupportedAlgorithm)
+_UNREADABLE = (TypeError, ValueError, RecursionError, UnsupportedAlgorithm)
 _HOW_TO_MAKE_ONE = "make one with `openssl genpkey -algorithm ed25519 -out KEY.pem`"
 
 
@@ -125,7 +125,7 @@ def _chosen(keys: dict[str, Ed25519PublicKey], jws: str, path: Path) -> Ed25519P
 def _named_key(jws: str) -> str:
     try:
         return str(json.loads(_decoded(jws.partition(".")[0])).get("kid", ""))
-    except (AttributeError, ValueError):
+    except (AttributeError, RecursionError, ValueError):
         return ""
 
 

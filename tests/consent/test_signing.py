@@ -1,5 +1,6 @@
 """Signatures over receipts and exports: who holds the public key needs nobody to check them."""
 
+import base64
 import json
 import string
 from pathlib import Path
@@ -63,7 +64,12 @@ def test_no_single_character_can_be_another() -> None:
     assert accepted == []
 
 
-@pytest.mark.parametrize("altered", [JWS[:-1], JWS + "A", JWS + "=", JWS + "\n", "a" + JWS, JWS + "." + JWS, "", ".."])
+DEEP = f"{base64.urlsafe_b64encode(b'[' * 30_000).decode()}.e30.e30"
+
+
+@pytest.mark.parametrize(
+    "altered", [DEEP, JWS[:-1], JWS + "A", JWS + "=", JWS + "\n", "a" + JWS, JWS + "." + JWS, "", ".."]
+)
 def test_nothing_can_be_added_or_left_out(altered: str) -> None:
     with pytest.raises(SignatureError):
         verify(altered, KEY.public_key(), TYPE)
@@ -103,13 +109,14 @@ def test_a_public_key_is_read_from_every_form(content: bytes | str, tmp_path: Pa
         ("nothing", "no key in PEM"),
         ("{", "no key in PEM"),
         ('{"keys": 3}', "no key in PEM"),
+        ('{"keys":' * 10_000, "no key in PEM"),
         ('{"keys": []}', "holds no JSON Web Key"),
         ('{"kty": "OKP", "crv": "Ed25519", "x": "AAAA"}', "no key in PEM"),
         (json.dumps({"keys": [json.loads(OTHER_JWK), json.loads(Signer(Ed25519PrivateKey.generate()).public_jwk())]}),
          "holds 2 keys"),
         (OF_ANOTHER_KIND.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), "none of Ed25519"),
     ],
-    ids=["text", "broken", "keys is a number", "empty", "short", "none signed", "of another kind"],
+    ids=["text", "broken", "keys is a number", "deep", "empty", "short", "none signed", "of another kind"],
 )  # fmt: skip
 def test_a_file_without_the_key_is_refused_with_what_is_wrong(content: bytes | str, says: str, tmp_path: Path) -> None:
     with pytest.raises(KeyFileError, match=says):
@@ -129,6 +136,11 @@ def test_a_file_without_the_key_is_refused_with_what_is_wrong(content: bytes | s
 def test_a_key_that_cannot_sign_is_refused_with_how_to_make_one(content: bytes, says: str, tmp_path: Path) -> None:
     with pytest.raises(KeyFileError, match=f"{says}.*openssl genpkey -algorithm ed25519"):
         Signer.load(written(tmp_path, content))
+
+
+def test_a_key_is_found_without_a_readable_signature(tmp_path: Path) -> None:
+    for jws in ("", "...", DEEP, "é"):
+        assert load_public_key(written(tmp_path, JWK), jws) == KEY.public_key()
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
