@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -20,6 +20,7 @@ from chassis.server import Server
 from chassis.settings import load
 from consent_svc.events import WebhookEvents
 from consent_svc.history.check import check_export
+from consent_svc.insights import Insights
 from consent_svc.opening import Opening
 from consent_svc.servicer.consent import ConsentServicer
 from consent_svc.servicer.meetings import MeetingServicer
@@ -60,7 +61,8 @@ async def serve(settings: Settings) -> None:
         ),
         consent_service_pb2.DESCRIPTOR.services_by_name["ConsentService"],
     )
-    async with store, bus, whereby, OutboxRelay(store, bus):
+    insights = Insights(whereby, meetings, presence, utc_now, timedelta(seconds=settings.consent_insights_seconds))
+    async with store, bus, whereby, OutboxRelay(store, bus), insights:
         WebhookEvents(bus, presence).subscribe()
         await server.run_until_signalled()
 
