@@ -88,6 +88,7 @@ class Story:
             self.answer(call, person, agrees)
         counts = self.owner.get(f"/v1/meetings/{call.meeting_id}/consent")["counts"]
         wanted = {"present": 2, "granted": 1 + ben_agrees, "denied": 1 - ben_agrees, "unanswered": 0}
+        wanted |= {"dial_in": 0, "unidentified": 0}
         expect(counts == wanted, f"the owner to see {wanted}", counts)
         self.screen.fact("the owner sees", ", ".join(f"{number} {name}" for name, number in counts.items()))
         return call

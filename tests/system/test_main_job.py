@@ -108,7 +108,7 @@ async def test_r1_five_deliveries_of_one_message_and_every_webhook_twice_give_on
     transcripts = (await world.get(f"/v1/transcripts?meeting_id={call.meeting_id}"))["transcripts"]
     assert [it["id"] for it in transcripts] == [recording["transcript_id"]]
     counts = (await world.get(f"/v1/meetings/{call.meeting_id}/consent"))["counts"]
-    assert counts == {"present": 2, "granted": 1, "denied": 0, "unanswered": 1}
+    assert counts == {"present": 2, "granted": 1, "denied": 0, "unanswered": 1, "dial_in": 0, "unidentified": 0}
 
 
 async def test_two_people_who_open_a_room_at_the_same_instant_meet(world: World) -> None:

@@ -38,7 +38,7 @@ async def test_two_people_are_let_in_at_once_and_asked_and_the_audio_follows_the
             await expect(question(page)).to_be_hidden()
         meeting = await _meeting(world, room)
         counts = (await world.get(f"/v1/meetings/{meeting['id']}/consent"))["counts"]
-        assert counts == {"present": 2, "granted": 2, "denied": 0, "unanswered": 0}
+        assert counts == {"present": 2, "granted": 2, "denied": 0, "unanswered": 0, "dial_in": 0, "unidentified": 0}
         ended = await world.whereby.post(f"/control/rooms{meeting['room_name']}/end", json={})
         assert ended.json()["recording"]
         kept = await world.recording_of(meeting["id"], "kept")
