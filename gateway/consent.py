@@ -75,6 +75,8 @@ class Counts(BaseModel):
     granted: int
     denied: int
     unanswered: int
+    dial_in: int = Field(description="By telephone: they cannot answer, and are in none of the numbers above.")
+    unidentified: int = Field(description="Past our page, by Whereby's own address: neither can they.")
 
 
 class Consent(BaseModel):
@@ -150,7 +152,14 @@ def consent_shape(meeting_id: str, consent: rpc.GetConsentResponse) -> Consent:
 
 def counts_shape(counts: consent_pb2.Counts) -> Counts:
     """The counts, as JSON shows them."""
-    return Counts(present=counts.present, granted=counts.granted, denied=counts.denied, unanswered=counts.unanswered)
+    return Counts(
+        present=counts.present,
+        granted=counts.granted,
+        denied=counts.denied,
+        unanswered=counts.unanswered,
+        dial_in=counts.dial_in,
+        unidentified=counts.unidentified,
+    )
 
 
 def _is_grant(answer: int) -> bool:
