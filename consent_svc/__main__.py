@@ -1,4 +1,4 @@
-"""Starts consent_svc: `python -m consent_svc serve` or `migrate`; checks an exported history: `history FILE`."""
+"""Starts consent_svc: `python -m consent_svc serve` or `migrate`; checks what it gave away: `history`, `receipt`."""
 
 import argparse
 import sys
@@ -22,6 +22,7 @@ from consent_svc.events import WebhookEvents
 from consent_svc.history.check import check_export
 from consent_svc.insights import Insights
 from consent_svc.opening import Opening
+from consent_svc.receipts.check import check_receipt
 from consent_svc.servicer.consent import ConsentServicer
 from consent_svc.servicer.meetings import MeetingServicer
 from consent_svc.settings import Settings
@@ -93,6 +94,8 @@ def main() -> int:
     given = _parser().parse_args()
     if given.command == "history":
         return check_export(given.file, given.key)
+    if given.command == "receipt":
+        return check_receipt(given.file, given.key, given.notice)
     settings = load(Settings)
     logs.configure("consent_svc", settings.log_level)
     telemetry.configure("consent_svc")
@@ -108,6 +111,10 @@ def _parser() -> argparse.ArgumentParser:
     history = commands.add_parser("history", help="check an exported history, without service or settings")
     history.add_argument("file", help="the export, JSON Lines; - for standard input")
     history.add_argument("--key", type=Path, help="the service's public key: PEM, or what GET /v1/keys answers")
+    receipt = commands.add_parser("receipt", help="check a receipt, without service or settings")
+    receipt.add_argument("file", type=Path, help="the JWS, or the JSON that it came in")
+    receipt.add_argument("--key", type=Path, required=True, help="the service's public key: PEM, or JSON Web Key (set)")
+    receipt.add_argument("--notice", type=Path, help="the words that were shown: must be those of the receipt")
     return parser
 
 
