@@ -196,6 +196,30 @@ async def test_sessions_can_be_asked_for(whereby: Whereby) -> None:
     assert (session["startedAt"], session["endedAt"]) == ("2026-05-04T09:00:00.000Z", "2026-05-04T09:30:00.000Z")
 
 
+async def test_sessions_come_page_by_page(whereby: Whereby) -> None:
+    meeting = await whereby.create("none")
+    for hour in range(9, 12):
+        for name in ("Ana", "Ben"):
+            await whereby.act(meeting, "join", displayName=name, externalId=name, at=f"2026-05-04T{hour:02}:00:00Z")
+        await whereby.act(meeting, "end", at=f"2026-05-04T{hour:02}:30:00Z")
+    asked, began = {"roomName": meeting["roomName"], "limit": "2"}, []
+    for _ in range(2):
+        answer = (await whereby.http.get("/v1/insights/room-sessions", params=asked, headers=KEY)).json()
+        began.append([session["startedAt"][11:13] for session in answer["results"]])
+        asked["cursor"] = answer["cursor"]
+    assert (began, answer["cursor"]) == ([["09", "10"], ["11"]], None)
+    for wrong in ({"limit": "101"}, {"limit": "0"}, {"cursor": "x"}):
+        refused = await whereby.http.get("/v1/insights/room-sessions", params={**asked, **wrong}, headers=KEY)
+        assert refused.status_code == 400
+
+
+async def test_somebody_may_come_by_telephone(whereby: Whereby) -> None:
+    meeting = await whereby.create("none")
+    await whereby.act(meeting, "join", displayName="+41 44 000 00 00", isDialIn=True)
+    [told] = whereby.events
+    assert (told["data"]["isDialIn"], told["data"]["externalId"]) == (True, None)
+
+
 async def test_at_a_locked_door_visitors_knock_and_hosts_enter(whereby: Whereby) -> None:
     meeting = await whereby.create("none", isLocked=True)
     assert (await whereby.act(meeting, "join", displayName="Ana"))["joined"] is False

@@ -2,7 +2,7 @@
 
 What the real one has too
     POST, GET, DELETE /v1/meetings[/{meetingId}]      bearer key; 401 without it, 400 where `endDate` is missing
-    GET /v1/insights/room-sessions?roomName=          sessions start when two people are in a room
+    GET /v1/insights/room-sessions?roomName=          sessions start when two people are there; 10 a page, or `limit`
     GET /{room}?externalId=&displayName=&roomKey=     the room: whoever has the page open is in the call
     webhooks to {ASSENT_GATEWAY_URL}/v1/whereby       signed; repeated after a 5xx or 5 s of silence, at most twice
     the recording, put into the meeting's bucket      with the credentials that came with the meeting
@@ -12,7 +12,8 @@ What only the stand-in has: /control, for the demo and the tests. Bodies and ans
 delivered or given up, unless the body says `"wait": false`. `{room}` is the room's name without its slash.
 
     GET  /control/rooms                       every meeting with who is in it
-    POST /control/rooms/{room}/join           {displayName, externalId?, metadata?, roleName?, at?} -> {participantId}
+    POST /control/rooms/{room}/join           {displayName, externalId?, metadata?, roleName?, isDialIn?, at?}
+                                              -> {participantId}
     POST /control/rooms/{room}/leave          {participantId or externalId, at?}
     POST /control/rooms/{room}/admit          lets in who knocks at a locked room
     POST /control/rooms/{room}/record         {at?}: start the recorder, whatever the trigger is

@@ -143,5 +143,5 @@ def _of_client(meeting: Meeting, client: Client) -> dict[str, Any]:
         "roleName": client.role,
         "numClients": len(meeting.clients),
         "numClientsByRoleName": meeting.roles(),
-        "isDialIn": False,
+        "isDialIn": client.is_dial_in,
     }

@@ -59,6 +59,7 @@ class Control:
             external_id=asked.get("externalId"),
             metadata=asked.get("metadata"),
             role=asked.get("roleName", "visitor"),
+            is_dial_in=asked.get("isDialIn", False),
         )
         joined = await self._calls.join(meeting, client, at, wait)
         return {"participantId": client.participant_id, "joined": joined}

@@ -30,6 +30,7 @@ class Client(BaseModel):
     external_id: str | None = None
     metadata: str | None = None
     role: Role = "visitor"
+    is_dial_in: bool = False
 
 
 class Session(BaseModel):

@@ -60,10 +60,11 @@ class Rest:
         return Response(status_code=204)
 
     async def sessions(self, request: Request) -> Response:
-        """When there were people in a room."""
+        """When there were people in a room, page by page."""
         room = request.query_params.get("roomName")
         if not room:
             raise Refused("roomName is required")
+        begin, limit = _number(request, "cursor", 0, 10**9), _number(request, "limit", 10, 100)
         meeting = self._meetings.by_room(room)
         results = [
             {
@@ -75,7 +76,8 @@ class Rest:
             for session in (meeting.sessions if meeting else [])
             if meeting
         ]
-        return JSONResponse({"cursor": None, "results": results})
+        end = begin + limit
+        return JSONResponse({"cursor": str(end) if end < len(results) else None, "results": results[begin:end]})
 
     def _guarded(self, endpoint: Endpoint) -> Endpoint:
         async def guarded(request: Request) -> Response:
@@ -99,6 +101,13 @@ class Rest:
             "endDate": rfc3339(meeting.end),
         }
         return shown | ({"hostRoomUrl": f"{url}?roomKey={meeting.host_key}"} if "hostRoomUrl" in fields else {})
+
+
+def _number(request: Request, name: str, otherwise: int, most: int) -> int:
+    given = request.query_params.get(name, str(otherwise))
+    if not given.isdecimal() or not min(1, otherwise) <= int(given) <= most:
+        raise Refused(f"{name} must be at most {most}")
+    return int(given)
 
 
 def _meeting(asked: object) -> Meeting:
