@@ -99,6 +99,18 @@ _BY_CODE: dict[grpc.StatusCode, type[ServiceError]] = {
     )
 }  # fmt: skip
 
+_BY_NUMBER = {code.value[0]: kind for code, kind in _BY_CODE.items()}
+
+
+def internal() -> Internal:
+    """What a caller may see of an error that we did not foresee: a driver's message may hold what nobody must see."""
+    return Internal("something failed on our side; it is logged: try again, then tell the operator", reason="INTERNAL")
+
+
+def of_code(code: int, message: str, reason: str) -> ServiceError:
+    """The error with this number (google.rpc.Code)."""
+    return _BY_NUMBER.get(code, Internal)(message, reason=reason)
+
 
 def to_trailing_metadata(error: ServiceError) -> tuple[tuple[str, str | bytes], ...]:
     """The metadata that carries an error's reason beside its gRPC status."""

@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection
 from opentelemetry.instrumentation.grpc import aio_server_interceptor
 
 from chassis.channel import Tls
-from chassis.errors import DeadlineExceeded, Internal, ServiceError, to_trailing_metadata
+from chassis.errors import DeadlineExceeded, ServiceError, internal, to_trailing_metadata
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -37,6 +37,8 @@ class Server:
     """
 
     def __init__(self, listen: str, *, tls: Tls, health_listen: str | None = None) -> None:
+        self.ending = asyncio.Event()
+        """Set when the server is asked to end: who serves a long stream ends it then, and need not be cut off."""
         self._health = health.aio.HealthServicer()
         self._names = [reflection.SERVICE_NAME]
         tracing = aio_server_interceptor()  # type: ignore[no-untyped-call]  # it has no types
@@ -67,6 +69,7 @@ class Server:
 
     async def stop(self) -> None:
         """Report unhealthy, let calls in flight finish (10 s at most), stop."""
+        self.ending.set()
         await self._health.enter_graceful_shutdown()
         await self._server.stop(_GRACE)
         if self._probe:
@@ -151,5 +154,4 @@ def _unforeseen(error: Exception, method: str) -> ServiceError:
     if isinstance(error, TimeoutError):
         return DeadlineExceeded(f"{method} took longer than allowed: try again", reason="DEADLINE_EXCEEDED")
     log.error("call_failed", method=method, exc_info=error)
-    # A driver's message may hold what a caller must not see.
-    return Internal("something failed on our side; it is logged: try again, then tell the operator", reason="INTERNAL")
+    return internal()

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from opentelemetry import propagate, trace
+from opentelemetry import context, propagate, trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -31,6 +31,19 @@ def headers() -> dict[str, str]:
 @contextmanager
 def span(name: str, received: Mapping[str, str] | None = None) -> Iterator[None]:
     """Work under a name, continuing the trace in the headers that came along."""
-    context = propagate.extract(received) if received else None
-    with _tracer.start_as_current_span(name, context=context):
+    before = propagate.extract(received) if received else None
+    with _tracer.start_as_current_span(name, context=before):
         yield
+
+
+@contextmanager
+def continued(traceparent: str) -> Iterator[None]:
+    """Work that belongs to another trace than what brought it here (W3C Trace Context); empty changes nothing."""
+    if not traceparent:
+        yield
+        return
+    token = context.attach(propagate.extract({"traceparent": traceparent}))
+    try:
+        yield
+    finally:
+        context.detach(token)

@@ -20,6 +20,7 @@ from chassis import logs, telemetry
 from chassis.bus import Bus
 from chassis.channel import connect
 from chassis.settings import load
+from gateway.answering import Answering
 from gateway.app import create_app
 from gateway.keys import KeySet
 from gateway.meeting_feed import MeetingFeed
@@ -47,6 +48,7 @@ async def application(settings: Settings) -> AsyncIterator[FastAPI]:
         connect(settings.recording_address, settings.tls) as recordings,
         connect(settings.transcript_address, settings.tls) as transcripts,
         Bus(settings.nats_url) as bus,
+        Answering(ConsentServiceStub(consent)) as answering,
         Notices(ConsentServiceStub(consent), read_notices(WEB / "texts")) as notices,
     ):
         meeting_feed = MeetingFeed(consent, recordings)
@@ -67,6 +69,7 @@ async def application(settings: Settings) -> AsyncIterator[FastAPI]:
             bus=bus,
             meetings=MeetingServiceStub(consent),
             consent=ConsentServiceStub(consent),
+            answering=answering,
             recordings=RecordingServiceStub(recordings),
             transcripts=TranscriptServiceStub(transcripts),
             meeting_feed=meeting_feed,

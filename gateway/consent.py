@@ -20,9 +20,6 @@ from gateway.tokens import Identity, SignedIn
 
 router = APIRouter(tags=["consent"])
 
-ANSWER_SECONDS = 1.8
-"""Of the two seconds within which whoever answers learns how it went."""
-
 RequestId = Annotated[
     str | None,
     Header(
@@ -102,25 +99,29 @@ async def submit_answer(
         language=new.language,
         fingerprint_hash=_hashed(new.fingerprint, gateway.settings.fingerprint_key.get_secret_value()),
     )
-    stored = (await _submitted(request, identity, gateway)).answer
+    return stored_shape(await _submitted(request, identity, gateway))
+
+
+def stored_shape(stored: consent_pb2.RecordedAnswer) -> StoredAnswer:
+    """What was committed, as JSON shows it."""
     return StoredAnswer(
         status="success",
         consent_id=stored.consent_id,
-        consent_given=_is_grant(stored.answer),
+        consent_given=is_grant(stored.answer),
         revision=stored.revision,
         answered_at=moment(stored, "answered_at"),
     )
 
 
-async def _submitted(request: rpc.SubmitAnswerRequest, identity: Identity, parts: Parts) -> rpc.SubmitAnswerResponse:
+async def _submitted(request: rpc.SubmitAnswerRequest, identity: Identity, parts: Parts) -> consent_pb2.RecordedAnswer:
     """Store an answer. Somebody signed in must have been in the meeting, unless it is their own."""
     request.presence_required = isinstance(identity, SignedIn)
     try:
-        return await parts.consent.SubmitAnswer(request, timeout=ANSWER_SECONDS)
+        return await parts.answering.submit(request)
     except NotFound:
         await meeting_for(identity, request.meeting_id, parts)
         request.presence_required = False
-        return await parts.consent.SubmitAnswer(request, timeout=ANSWER_SECONDS)
+        return await parts.answering.submit(request)
 
 
 @router.get("/v1/meetings/{meeting_id}/consent", responses=may_fail(401, 403, 404, 503))
@@ -141,7 +142,7 @@ def consent_shape(meeting_id: str, consent: rpc.GetConsentResponse) -> Consent:
     if consent.HasField("answer"):
         answer = Answer(
             consent_id=consent.answer.consent_id,
-            consent_given=_is_grant(consent.answer.answer),
+            consent_given=is_grant(consent.answer.answer),
             revision=consent.answer.revision,
             answered_at=moment(consent.answer, "answered_at"),
             notice_version=consent.answer.notice_version,
@@ -162,7 +163,8 @@ def counts_shape(counts: consent_pb2.Counts) -> Counts:
     )
 
 
-def _is_grant(answer: int) -> bool:
+def is_grant(answer: int) -> bool:
+    """Whether an answer is one."""
     # Whatever is neither must never pass for a grant.
     return answer == consent_pb2.ANSWER_GRANTED
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # they exist for the type checker alone
     from assent.recording.v1.recording_service_pb2_grpc import RecordingServiceAsyncStub
     from assent.transcript.v1.transcript_service_pb2_grpc import TranscriptServiceAsyncStub
 
+    from gateway.answering import Answering
     from gateway.meeting_feed import MeetingFeed
     from gateway.notices import Notices
     from gateway.transcript_feed import TranscriptFeed
@@ -32,6 +33,7 @@ class Parts:
     bus: Bus
     meetings: "MeetingServiceAsyncStub"
     consent: "ConsentServiceAsyncStub"
+    answering: "Answering"
     recordings: "RecordingServiceAsyncStub"
     transcripts: "TranscriptServiceAsyncStub"
     meeting_feed: "MeetingFeed"

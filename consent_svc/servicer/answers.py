@@ -1,6 +1,7 @@
 """Serves answers, how a meeting stands, and the verdict."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any
 
@@ -9,11 +10,13 @@ import structlog
 from assent.consent.v1 import consent_service_pb2 as rpc
 from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceServicer
 
-from chassis.errors import InvalidArgument
+from chassis.errors import InvalidArgument, ServiceError, internal
+from chassis.telemetry import continued
 from consent_svc.domain.answers import Answers, Submission
 from consent_svc.domain.presence import is_participant_id
 from consent_svc.domain.standings import Standings
 from consent_svc.domain.verdict import decide
+from consent_svc.servicer.answer_stream import AnswerStream
 from consent_svc.servicer.messages import ANSWERS, answer_message, counts_message, verdict_message
 
 log = structlog.get_logger()
@@ -25,15 +28,38 @@ LONGEST = {"request_id": 200, "notice_version": 100, "language": 35, "fingerprin
 class AnswerCalls(ConsentServiceServicer):
     """The calls about answers and what they come to."""
 
-    def __init__(self, answers: Answers, standings: Standings, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, answers: Answers, standings: Standings, now: Callable[[], datetime], ending: asyncio.Event
+    ) -> None:
         self._answers = answers
         self._standings = standings
         self._now = now
+        self._ending = ending
 
     async def SubmitAnswer(self, request: rpc.SubmitAnswerRequest, context: Context) -> rpc.SubmitAnswerResponse:
         recorded = await self._answers.submit(_submission(request), self._now())
         log.info("answer_committed", meeting_id=recorded.meeting_id, revision=recorded.revision)
         return rpc.SubmitAnswerResponse(answer=answer_message(recorded))
+
+    async def SubmitAnswers(
+        self, requests: AsyncIterator[rpc.SubmitAnswersRequest], context: Context
+    ) -> AsyncIterator[rpc.SubmitAnswersResponse]:
+        stream = AnswerStream(requests, self._settled)
+        async for response in stream.responses(self._ending):
+            refused = sum(outcome.HasField("refusal") for outcome in response.outcomes)
+            log.info("answers_committed", count=len(response.outcomes) - refused, refused=refused)
+            yield response
+
+    async def _settled(self, pending: rpc.PendingAnswer) -> rpc.AnswerOutcome:
+        try:
+            with continued(pending.traceparent):
+                recorded = await self._answers.submit(_submission(pending.answer), self._now())
+        except ServiceError as error:
+            return _refused(pending.number, error)
+        except Exception as error:
+            log.error("answer_failed", meeting_id=pending.answer.meeting_id, exc_info=error)
+            return _refused(pending.number, internal())
+        return rpc.AnswerOutcome(number=pending.number, recorded=answer_message(recorded))
 
     async def GetConsent(self, request: rpc.GetConsentRequest, context: Context) -> rpc.GetConsentResponse:
         counts = await self._standings.counts(request.meeting_id)
@@ -51,6 +77,11 @@ class AnswerCalls(ConsentServiceServicer):
         verdict = decide(await self._standings.standings(meeting_ids), self._now())
         log.debug("verdict_given", meeting_ids=meeting_ids, decision=verdict.decision.name, reason=verdict.reason.name)
         return rpc.GetVerdictResponse(verdict=verdict_message(verdict))
+
+
+def _refused(number: int, error: ServiceError) -> rpc.AnswerOutcome:
+    refusal = rpc.Refusal(code=error.code.value[0], reason=error.reason, message=error.message)
+    return rpc.AnswerOutcome(number=number, refusal=refusal)
 
 
 def _submission(request: rpc.SubmitAnswerRequest) -> Submission:

@@ -24,7 +24,8 @@ class ConsentServicer(AnswerCalls, HistoryCalls, ReceiptCalls):
         receipts: Receipts,
         signer: Signer,
         now: Callable[[], datetime],
+        ending: asyncio.Event,
     ) -> None:
-        AnswerCalls.__init__(self, answers, standings, now)
+        AnswerCalls.__init__(self, answers, standings, now, ending)
         HistoryCalls.__init__(self, history, signer, now)
         ReceiptCalls.__init__(self, receipts, signer, now)

@@ -21,7 +21,7 @@ from assent.transcript.v1 import transcript_service_pb2 as transcript_rpc
 from assent.transcript.v1.transcript_service_pb2_grpc import TranscriptServiceServicer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, OutOfRange
+from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, OutOfRange, ServiceError
 from tests.gateway.receipt_calls import ReceiptCalls
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -196,6 +196,19 @@ class Consents(ReceiptCalls):
             self._b.people[request.meeting_id].add(request.participant_id)
             self._b.requests[key] = answer
         return consent_rpc.SubmitAnswerResponse(answer=self._b.requests[key])
+
+    async def SubmitAnswers(self, requests: Any, context: Context) -> Any:
+        async for request in requests:
+            outcomes = [await self._settled(pending, context) for pending in request.answers]
+            yield consent_rpc.SubmitAnswersResponse(outcomes=outcomes)
+
+    async def _settled(self, pending: consent_rpc.PendingAnswer, context: Context) -> consent_rpc.AnswerOutcome:
+        try:
+            recorded = (await self.SubmitAnswer(pending.answer, context)).answer
+        except ServiceError as error:
+            refusal = consent_rpc.Refusal(code=error.code.value[0], reason=error.reason, message=error.message)
+            return consent_rpc.AnswerOutcome(number=pending.number, refusal=refusal)
+        return consent_rpc.AnswerOutcome(number=pending.number, recorded=recorded)
 
     async def GetConsent(self, request: consent_rpc.GetConsentRequest, context: Context) -> Any:
         await self._b.consent_runs.wait()
