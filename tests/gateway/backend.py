@@ -22,6 +22,7 @@ from assent.transcript.v1.transcript_service_pb2_grpc import TranscriptServiceSe
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, OutOfRange, ServiceError
+from tests.gateway.history_calls import HistoryCalls
 from tests.gateway.receipt_calls import ReceiptCalls
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -40,6 +41,10 @@ class Backend:
     fingerprints: list[str] = field(default_factory=list)
     notices: dict[tuple[str, str], consent_pb2.Notice] = field(default_factory=dict)
     receipt_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+    history_faults: dict[str, consent_pb2.HistoryFault] = field(default_factory=dict)
+    """What is found in a meeting's history."""
+    interruptions: dict[str, ServiceError] = field(default_factory=dict)
+    """What ends a meeting's export before its last line."""
     recordings: dict[str, recording_pb2.Recording] = field(default_factory=dict)
     certificates: dict[str, str] = field(default_factory=dict)
     transcripts: dict[str, transcript_pb2.Transcript] = field(default_factory=dict)
@@ -167,7 +172,7 @@ class Meetings(MeetingServiceServicer):
         return meeting_rpc.ListMeetingsResponse(meetings=reversed(found))
 
 
-class Consents(ReceiptCalls):
+class Consents(ReceiptCalls, HistoryCalls):
     """Answers."""
 
     def __init__(self, backend: Backend) -> None:
@@ -223,24 +228,6 @@ class Consents(ReceiptCalls):
             unanswered=present - len(said),
         )
         return consent_rpc.GetConsentResponse(answer=current.get(request.participant_id), counts=counts)
-
-    async def ListHistory(self, request: consent_rpc.ListHistoryRequest, context: Context) -> Any:
-        self._b.meeting(request.meeting_id)
-        entries = [
-            consent_pb2.HistoryEntry(
-                meeting_id=answer.meeting_id,
-                revision=answer.revision,
-                participant_digest="ab" * 32,
-                answer=answer.answer,
-                answered_at=answer.answered_at,
-                notice_version=answer.notice_version,
-                language=answer.language,
-                previous_hash="0" * 64,
-                hash="1" * 64,
-            )
-            for answer in self._b.answers[request.meeting_id]
-        ]
-        return consent_rpc.ListHistoryResponse(entries=entries)
 
 
 class Recordings(RecordingServiceServicer):
