@@ -19,7 +19,7 @@ _CONTROLLER, _WHEREBY = "controller", "whereby"
 # What this release does with the audio. It belongs to the terms: a later release may do otherwise.
 _PRACTICE = {
     "pii_information": [{"pii_type": "The participant's voice in the audio recording of the meeting"}],
-    "collection_method": "Whereby records the call once somebody starts it there, and hands the file over",
+    "collection_method": "Whereby records the call, where the room is set so, and hands the file over",
     "processing_method": (
         "The audio is stored, and played to the room's owner and to people who were in the meeting. Where somebody "
         "refuses, every copy is erased once the written transcript is made. The transcript is made in any case: it "
