@@ -58,17 +58,23 @@ def says(who: str, answer: Answer, request_id: str, meeting_id: str = "m-1") -> 
     return Submission(meeting_id, who, answer, request_id, "2026-01", "en", "fingerprint")
 
 
-def joined(at: datetime, client: str = "c-1", who: str = ANA, count: int = 1, **more: str) -> ClientEvent:
+def joined(
+    at: datetime, client: str = "c-1", who: str = ANA, count: int = 1, *, dial_in: bool = False, **more: str
+) -> ClientEvent:
     """room.client.joined"""
-    return _client(at, client, who, count, joined=True, **more)
+    return _client(at, client, who, count, joined=True, dial_in=dial_in, **more)
 
 
-def left(at: datetime, client: str = "c-1", who: str = ANA, count: int = 0, **more: str) -> ClientEvent:
+def left(
+    at: datetime, client: str = "c-1", who: str = ANA, count: int = 0, *, dial_in: bool = False, **more: str
+) -> ClientEvent:
     """room.client.left"""
-    return _client(at, client, who, count, joined=False, **more)
+    return _client(at, client, who, count, joined=False, dial_in=dial_in, **more)
 
 
-def _client(at: datetime, client: str, who: str, count: int, *, joined: bool, **more: str) -> ClientEvent:
+def _client(
+    at: datetime, client: str, who: str, count: int, *, joined: bool, dial_in: bool, **more: str
+) -> ClientEvent:
     return ClientEvent(
         meeting_id=more.get("meeting_id", "m-1"),
         whereby_room_name=more.get("room", WHEREBY_ROOM),
@@ -76,7 +82,7 @@ def _client(at: datetime, client: str, who: str, count: int, *, joined: bool, **
         client_id=client,
         external_id=who,
         role=more.get("role", "visitor"),
-        is_dial_in=False,
+        is_dial_in=dial_in,
         num_clients=count,
         at=at,
         joined=joined,

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from consent_svc.domain.presence import Presence
 from consent_svc.domain.receipts import Receipts, Terms, terms_of
 from consent_svc.domain.rooms import Rooms
 from consent_svc.domain.standings import Standings
+from consent_svc.insights import Insights
 from consent_svc.opening import Opening
 from consent_svc.servicer.consent import ConsentServicer
 from consent_svc.servicer.meetings import MeetingServicer
@@ -180,6 +182,12 @@ async def opening(store: Store, whereby: FakeWhereby, clock: Clock) -> Opening:
     """Opens the room standup, which is there, and any other."""
     await store.rooms.add(room())
     return Opening(store.rooms, store.meetings, whereby, clock)
+
+
+@pytest.fixture
+def asking(store: Store, whereby: FakeWhereby, clock: Clock) -> Insights:
+    """Asks about every meeting once a minute, a round at a time."""
+    return Insights(whereby, store.meetings, store.presence, clock, timedelta(minutes=1))
 
 
 @pytest.fixture
