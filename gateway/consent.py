@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.errors import NotFound
 from gateway.access import ensure_meeting, found, meeting_for, no_meeting
-from gateway.auth import Answerer, Known
+from gateway.auth import Answerer
 from gateway.parts import Gateway, Parts
 from gateway.problems import may_fail
 from gateway.shapes import Body, Id, Line, moment
@@ -86,7 +86,7 @@ class Consent(BaseModel):
 
 @router.post("/v1/meetings/{meeting_id}/consent", responses=may_fail(400, 401, 403, 404, 413, 422, 503))
 async def submit_answer(
-    meeting_id: Id, new: NewAnswer, identity: Known, gateway: Gateway, request_id: RequestId = None
+    meeting_id: Id, new: NewAnswer, identity: Answerer, gateway: Gateway, request_id: RequestId = None
 ) -> StoredAnswer:
     """Grant or deny that the audio is kept; at any time, also after the meeting. 200 means it is committed."""
     ensure_meeting(identity, meeting_id)
