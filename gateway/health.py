@@ -32,11 +32,13 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
 async def readyz(gateway: Gateway) -> Response:
-    """All three services and NATS can be reached; 503 names those that cannot."""
+    """All three services and NATS can be reached, and the notices are registered; 503 names what is not so."""
     serving = await asyncio.gather(*(_is_serving(channel) for channel in gateway.channels.values()))
     missing = [name for name, is_serving in zip(gateway.channels, serving, strict=True) if not is_serving]
     if not gateway.bus.is_connected:
         missing.append("nats")
+    if not gateway.notices.are_registered:
+        missing.append("notices")
     readiness = Readiness(status="not ready" if missing else "ready", missing=missing)
     return JSONResponse(readiness.model_dump(), 503 if missing else 200, {"Cache-Control": "no-store"})
 

@@ -32,12 +32,16 @@ class ReceiptCalls(ConsentServiceServicer):
         answer = wanted[-1]
         notice = self._b.notices.get((answer.notice_version, answer.language))
         payload = {
-            "meeting_id": answer.meeting_id,
-            "consent_given": answer.answer == consent_pb2.ANSWER_GRANTED,
-            "revision": answer.revision,
-            "answered_at": answer.answered_at.ToJsonString(),
-            "notice_hash": notice.hash if notice else None,
-            "change_url": request.change_url,
+            "pii_processing": {
+                "privacy_notice": {"version": answer.notice_version, "hash": notice.hash if notice else None},
+                "withdrawal_method": {"url": request.change_url},
+            },
+            "event": {
+                "event_time": answer.answered_at.ToJsonString(),
+                "answer": "granted" if answer.answer == consent_pb2.ANSWER_GRANTED else "denied",
+                "revision": answer.revision,
+            },
+            "meeting": {"meeting_id": answer.meeting_id},
         }
         jws = jwt.api_jws.encode(json.dumps(payload).encode(), self._b.receipt_key, algorithm="EdDSA")
         return rpc.GetReceiptResponse(jws=jws)

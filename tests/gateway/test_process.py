@@ -67,7 +67,7 @@ async def test_it_starts_alone_and_names_what_is_missing(settings: Settings, tls
     async with running(told) as process:
         answer = await eventually(lambda: readiness(f"http://127.0.0.1:{port}"), within=STARTS)
         assert answer is not None
-        missing = ["consent_svc", "recording_svc", "transcript_svc", "nats"]
+        missing = ["consent_svc", "recording_svc", "transcript_svc", "nats", "notices"]
         assert (answer.status_code, answer.json()) == (503, {"status": "not ready", "missing": missing})
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
             assert (await http.get("/healthz")).status_code == 200

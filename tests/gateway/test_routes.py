@@ -247,6 +247,7 @@ async def test_request_ids_come_back(stack: Stack) -> None:
         ("/weekly", "room.html"),
         ("/meetings/4711", "meeting.html"),
         ("/transcripts/t1", "transcript.html"),
+        ("/consent/a.b.c", "consent.html"),
         ("/static/api.js", "api.js"),
         ("/static/texts/en.json", "texts/en.json"),
     ],
