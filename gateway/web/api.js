@@ -76,6 +76,18 @@ async function problemOf(response) {
   });
 }
 
+/** What `ask` resolves to once it succeeds: asked again for as long as its failure is temporary. */
+export async function persistently(ask) {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!error.isTemporary) throw error;
+      await new Promise((resolve) => setTimeout(resolve, backOffMs(attempt, error.retryAfterSeconds)));
+    }
+  }
+}
+
 /** Milliseconds to wait before attempt `attempt` (0 is the first repetition): 1 s doubling up to 30 s, spread a little. */
 export function backOffMs(attempt, retryAfterSeconds = 0) {
   const growing = Math.min(30_000, 1000 * 2 ** Math.min(attempt, 5)) * (0.75 + Math.random() / 4);

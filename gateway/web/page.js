@@ -43,9 +43,10 @@ export function showProblem(container, title, explanation, action = null) {
 /**
  * Calls `load(api, token)` with the first of the tokens that this is open to; null ones are passed over. Asks for a
  * token where there is none (with `invitation`'s title and explanation, if given) or none is accepted, shows `notFound`
- * ({title, explanation}) where there is no such thing, and tries again where the service cannot be reached.
+ * ({title, explanation}) where there is no such thing, and tries again where the service cannot be reached. Where the
+ * token is a part of the address, no other is asked for: `refused` says what is wrong with the address.
  */
-export async function loadWithToken(container, texts, { tokens, invitation, notFound, load }) {
+export async function loadWithToken(container, texts, { tokens, invitation, refused, notFound, load }) {
   const known = tokens.filter(Boolean);
   if (known.length === 0) {
     askForToken(container, texts, invitation ?? { explanation: texts.say("page.token_explained") });
@@ -55,7 +56,7 @@ export async function loadWithToken(container, texts, { tokens, invitation, notF
     const error = await firstThatOpens(known, load);
     if (!error) return;
     if (!error.isTemporary) {
-      explain(container, texts, error, notFound);
+      explain(container, texts, error, { refused, notFound });
       return;
     }
     showProblem(container, texts.say("page.unavailable_title"), texts.say("page.unreachable"));
@@ -78,8 +79,10 @@ async function firstThatOpens(tokens, load) {
   return refusal;
 }
 
-function explain(container, texts, error, notFound) {
-  if (error.status === 401) {
+function explain(container, texts, error, { refused, notFound }) {
+  if (error.status === 401 && refused) {
+    showProblem(container, refused.title, refused.explanation);
+  } else if (error.status === 401) {
     askForToken(container, texts, { explanation: texts.say("page.token_refused") });
   } else if (error.status === 403 || error.status === 404) {
     showProblem(container, notFound.title, notFound.explanation);

@@ -36,6 +36,16 @@ style.replaceSync(`
   box-shadow: 0 1.25rem 3.5rem rgb(0 0 0 / 0.32), 0 0.125rem 0.5rem rgb(0 0 0 / 0.16);
   text-align: start;
 }
+:host([inline]) { display: block; }
+:host([inline]) .question {
+  position: static;
+  width: auto;
+  max-height: none;
+  border-color: var(--recording-consent-line, light-dark(#d8dfe6, #35414e));
+  box-shadow: none;
+  animation: none;
+}
+:host([inline]) .actions { padding-bottom: 1.25rem; }
 .words { overflow-y: auto; padding: 1.25rem 1.5rem 0; }
 h2 { margin: 0 0 0.75rem; font-size: 1.1875rem; line-height: 1.3; font-weight: 650; text-wrap: balance; }
 ul { margin: 0; padding: 0; list-style: none; color: var(--muted); font-size: 0.9375rem; }
@@ -44,7 +54,7 @@ li + li { margin-top: 0.5rem; }
 .actions { padding: 1rem 1.5rem 0.75rem; }
 .answers { display: grid; grid-template-columns: 1fr 1fr; gap: 0.75rem; }
 button { font: inherit; color: inherit; cursor: pointer; }
-button:focus-visible, .question:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+button:focus-visible, a:focus-visible, .question:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 .answer {
   min-height: 3rem;
   padding: 0.5rem 0.75rem;
@@ -61,9 +71,10 @@ button:focus-visible, .question:focus-visible { outline: 3px solid var(--accent)
 .delivery { display: flex; gap: 0.75rem; align-items: center; justify-content: space-between; margin: 0.75rem 0 0.5rem; }
 .delivery p { margin: 0; font-size: 0.9375rem; }
 .delivery button { flex: none; min-height: 2.25rem; padding: 0.25rem 0.875rem; border: 1px solid var(--line); border-radius: 0.5rem; background: none; }
-.said { display: inline-flex; gap: 0.5rem; align-items: center; font-size: 0.9375rem; color: var(--muted); }
+.said { display: inline-flex; flex-wrap: wrap; gap: 0.5rem; align-items: center; font-size: 0.9375rem; color: var(--muted); }
 .said svg { flex: none; width: 1rem; height: 1rem; color: var(--text); }
 .quiet { padding: 0.375rem 0.5rem; min-height: 2.25rem; color: var(--accent); white-space: nowrap; }
+a.quiet { text-decoration: none; }
 .come-back {
   min-height: 2.25rem;
   padding: 0.25rem 0.875rem;
@@ -79,6 +90,7 @@ button:focus-visible, .question:focus-visible { outline: 3px solid var(--accent)
 @media (max-width: 34rem) {
   .words { padding: 1rem 1.125rem 0; }
   .actions { padding: 0.875rem 1.125rem 0.625rem; }
+  .said { gap: 0 0.25rem; }
   .said .sentence { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 }
 @media (max-width: 20rem) { .answers { grid-template-columns: 1fr; } }

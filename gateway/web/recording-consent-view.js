@@ -1,18 +1,22 @@
-/** What <recording-consent> shows: the question, the small button to come back to it, and the quiet answered state. */
+/**
+ * What <recording-consent> shows: the question, the small button to come back to it, and the quiet answered state; or,
+ * as a part of a page, the question alone, whatever was answered.
+ */
 
 import { element, symbol } from "./elements.js";
 import { style } from "./recording-consent-style.js";
 
 /** Builds the parts into a shadow root and returns the view that switches between them. */
-export function build(root, texts, handlers) {
+export function build(root, texts, isInline, handlers) {
   root.adoptedStyleSheets = [style];
-  const view = new ConsentView(texts, handlers);
+  const view = new ConsentView(texts, isInline, handlers);
   root.append(...view.parts);
   return view;
 }
 
 class ConsentView {
   #texts;
+  #isInline;
   #heading;
   #current;
   #answers;
@@ -25,15 +29,19 @@ class ConsentView {
   #said;
   #sentence;
   #change;
+  #receipt;
   #heard = element("p", { role: "status", class: "heard" });
 
-  constructor(texts, handlers) {
+  constructor(texts, isInline, handlers) {
     this.#texts = texts;
+    this.#isInline = isInline;
     this.#buildQuestion(handlers);
     this.#comeBack = button("come-back", texts.say("consent.come_back"), handlers.onReturn);
     this.#sentence = element("span", { class: "sentence" });
     this.#change = button("quiet", texts.say("consent.change"), handlers.onReturn);
-    this.#said = element("span", { class: "said", hidden: true }, this.#sentence, this.#change);
+    // In a tab of its own: nobody is to leave the call by it.
+    this.#receipt = element("a", { class: "quiet", target: "_blank", hidden: true }, texts.say("consent.receipt"));
+    this.#said = element("span", { class: "said", hidden: true }, this.#sentence, this.#change, this.#receipt);
     this.#comeBack.hidden = true;
   }
 
@@ -46,16 +54,16 @@ class ConsentView {
   }
 
   showQuestion(answered, { moveFocus = false } = {}) {
-    this.#current.hidden = answered === null;
+    this.#current.hidden = answered === null || this.#isInline;
     if (answered !== null) this.#current.textContent = this.#texts.say(`consent.current_${wordFor(answered)}`);
     this.#later.textContent = this.#texts.say(answered === null ? "consent.later" : "consent.keep_answer");
     this.#pressed(null);
-    this.#later.hidden = false;
+    this.#later.hidden = this.#isInline;
     this.#delivery.hidden = true;
     this.#show(this.#question);
     // The heading, not an answer: nobody should answer by pressing Enter once too often.
     if (moveFocus) this.#heading.focus();
-    else this.#announce("consent.waiting");
+    else if (answered === null) this.#announce("consent.waiting");
   }
 
   showDelivering(given) {
@@ -72,16 +80,26 @@ class ConsentView {
 
   showRefusal(detail) {
     this.#pressed(null);
-    this.#later.hidden = false;
+    this.#later.hidden = this.#isInline;
     this.#showDelivery(this.#texts.say("consent.refused", { detail }));
   }
 
   showAnswered(given, { announce = false } = {}) {
+    if (this.#isInline) {
+      this.showQuestion(given);
+      if (announce) this.#showDelivery(this.#texts.say("consent.stored"));
+      return;
+    }
     this.#said.querySelector("svg")?.remove();
     this.#said.prepend(symbol(given ? "check" : "cross"));
     this.#sentence.textContent = this.#texts.say(`consent.${wordFor(given)}`);
     this.#show(this.#said, this.#change);
     if (announce) this.#announce("consent.stored");
+  }
+
+  showReceipt(url) {
+    this.#receipt.href = url;
+    this.#receipt.hidden = false;
   }
 
   showPostponed() {
@@ -100,7 +118,7 @@ class ConsentView {
     const notice = element("ul", { id: "notice" }, ...say("notice").map((line) => element("li", {}, line)));
     this.#question = element(
       "section",
-      { class: "question", role: "dialog", "aria-labelledby": "title", "aria-describedby": "notice", hidden: true },
+      { class: "question", role: this.#isInline ? "group" : "dialog", "aria-labelledby": "title", "aria-describedby": "notice", hidden: true },
       element("div", { class: "words" }, this.#heading, notice, this.#current),
       element(
         "div",
@@ -121,6 +139,7 @@ class ConsentView {
 
   #showDelivery(text, { retry = false } = {}) {
     this.#delivery.hidden = false;
+    if (!retry && this.#tryNow.matches(":focus")) this.#heading.focus();
     this.#tryNow.hidden = !retry;
     if (this.#deliveryText.textContent !== text) this.#deliveryText.textContent = text;
   }

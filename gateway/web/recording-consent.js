@@ -3,12 +3,14 @@
  *
  * It always asks, blocks nothing, and closes only when the answer is stored. Attributes: `meeting-id`, `token` (a
  * participant token of that meeting or the JWT of somebody signed in), `lang`, and `base`, the gateway's origin where
- * that is not the page's own. Events: `consent-stored` (detail: the API's reply) and `consent-postponed`.
+ * that is not the page's own. With `inline` the question is a part of the page, always there, instead of a dialog over
+ * it. Events: `consent-stored` (detail: the API's reply) and `consent-postponed`.
  */
 
 import { AnswerDelivery } from "./answer-delivery.js";
-import { Api } from "./api.js";
+import { Api, persistently } from "./api.js";
 import { build } from "./recording-consent-view.js";
+import { claimsOf } from "./session.js";
 import { chooseLanguage, Texts } from "./texts.js";
 
 class RecordingConsent extends HTMLElement {
@@ -21,6 +23,7 @@ class RecordingConsent extends HTMLElement {
   #answered = null;
   #isDelivering = false;
   #started = false;
+  #isOffered = false;
   #onKey = (event) => this.#postponeByKey(event);
   #onOnline = () => this.#delivery?.tryNow();
 
@@ -57,7 +60,7 @@ class RecordingConsent extends HTMLElement {
     this.#api = new Api({ base: this.getAttribute("base") ?? "", token: this.token });
     const closest = this.closest("[lang]")?.lang;
     this.#texts = await Texts.load(chooseLanguage(closest));
-    this.#view = build(this.attachShadow({ mode: "open" }), this.#texts, {
+    this.#view = build(this.attachShadow({ mode: "open" }), this.#texts, this.#isInline, {
       onAnswer: (given) => this.#answer(given, crypto.randomUUID()),
       onPostpone: () => this.#postpone(),
       onReturn: () => this.#ask({ moveFocus: true }),
@@ -72,6 +75,10 @@ class RecordingConsent extends HTMLElement {
     else this.#showWhatIsStored();
   }
 
+  get #isInline() {
+    return this.hasAttribute("inline");
+  }
+
   get #path() {
     return `/v1/meetings/${encodeURIComponent(this.getAttribute("meeting-id"))}/consent`;
   }
@@ -84,7 +91,24 @@ class RecordingConsent extends HTMLElement {
       console.warn("the stored answer could not be read, so the question is asked:", error.message);
     }
     if (this.#answered === null) this.#ask();
-    else this.#view.showAnswered(this.#answered);
+    else this.#showAnswered();
+  }
+
+  #showAnswered({ announce = false } = {}) {
+    this.#view.showAnswered(this.#answered, { announce });
+    this.#offerReceipt();
+  }
+
+  /** Its link stays the same whatever is answered later, so it is asked for once. */
+  async #offerReceipt() {
+    if (this.#isOffered || this.#isInline) return;
+    this.#isOffered = true;
+    try {
+      const { change_url } = await persistently(() => this.#api.get(`${this.#path}/receipt`));
+      this.#view.showReceipt(change_url);
+    } catch (error) {
+      console.warn("there is no receipt:", error.message);
+    }
   }
 
   async #ask({ moveFocus = false } = {}) {
@@ -112,28 +136,29 @@ class RecordingConsent extends HTMLElement {
     this.#isDelivering = false;
     this.#answered = stored.consent_given;
     this.#forgetInterrupted();
-    this.#view.showAnswered(this.#answered, { announce: true });
+    this.#showAnswered({ announce: true });
     this.dispatchEvent(new CustomEvent("consent-stored", { detail: stored, bubbles: true, composed: true }));
   }
 
   #postpone() {
     if (this.#isDelivering) return;
     if (this.#answered === null) this.#view.showPostponed();
-    else this.#view.showAnswered(this.#answered);
+    else this.#showAnswered();
     this.dispatchEvent(new CustomEvent("consent-postponed", { bubbles: true, composed: true }));
   }
 
   // Escape belongs to us only while the focus is here or nowhere in particular: other parts of a page may use it too.
   #postponeByKey(event) {
-    if (event.key !== "Escape" || event.defaultPrevented || !this.#view?.isAsking) return;
+    if (event.key !== "Escape" || event.defaultPrevented || this.#isInline || !this.#view?.isAsking) return;
     if (event.target === document.body || event.target === document.documentElement || event.target === this) {
       this.#postpone();
     }
   }
 
-  // A tab closed or reloaded before the answer was stored takes it up again, under the same key.
+  // A tab closed or reloaded before the answer was stored takes it up again, under the same key; never one that
+  // somebody else gave in this browser.
   get #storageKey() {
-    return `assent.answer.${this.getAttribute("meeting-id")}`;
+    return `assent.answer.${this.getAttribute("meeting-id")}.${claimsOf(this.token).sub}`;
   }
 
   #keepUntilStored(given, key) {

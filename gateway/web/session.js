@@ -3,6 +3,7 @@
 const TOKEN = "assent.token";
 const PARTICIPANT = "assent.participant.";
 const PARTICIPANT_AUDIENCE = "assent-participant";
+const RECEIPT_AUDIENCE = "assent-receipt";
 
 /** Takes `#token=…` out of the address bar, so that it is neither bookmarked nor shared by accident. */
 export function takeTokenFromAddress() {
@@ -28,7 +29,7 @@ export function pageToken() {
 /** The token of somebody who is signed in, which says who they are in every room. */
 export function signedInToken() {
   const token = pageToken();
-  return token && audienceOf(token) !== PARTICIPANT_AUDIENCE ? token : null;
+  return token && claimsOf(token).aud !== PARTICIPANT_AUDIENCE ? token : null;
 }
 
 export function keepParticipant(roomName, meetingId, token) {
@@ -52,12 +53,21 @@ export function participantTokens() {
   return keys.map((key) => localStorage.getItem(key));
 }
 
-// Read, not verified: it only decides which of our own tokens to show to the gateway, which verifies it.
-function audienceOf(token) {
+/** The meeting that a receipt's token is for; null where it is none. */
+export function meetingOfReceipt(token) {
+  const { aud, meeting_id } = claimsOf(token);
+  return aud === RECEIPT_AUDIENCE && meeting_id ? meeting_id : null;
+}
+
+/**
+ * What a token says of itself, {} where it is none. Read, not verified: it only decides what to ask the gateway for,
+ * which verifies the token.
+ */
+export function claimsOf(token) {
   try {
     const payload = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
-    return JSON.parse(atob(payload)).aud;
+    return JSON.parse(atob(payload)) ?? {};
   } catch {
-    return null;
+    return {};
   }
 }

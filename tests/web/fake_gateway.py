@@ -5,7 +5,6 @@ import itertools
 import json
 import uuid
 from collections import defaultdict
-from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
@@ -15,6 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from tests.web.fake_meeting import NOTICES, Answered, FakeMeeting
 from tests.web.pages import with_pages
 
 SECRET = "a-secret-of-the-fake-that-is-long-enough"
@@ -28,40 +28,6 @@ class Problem(Exception):
     def __init__(self, status: int, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.status, self.reason, self.detail = status, reason, detail
-
-
-@dataclass
-class Answered:
-    """What one participant said last."""
-
-    consent_given: bool
-    revision: int
-    notice_version: str
-    language: str
-
-
-@dataclass
-class FakeMeeting:
-    """A meeting with the people who opened it and their answers."""
-
-    id: str
-    room: str
-    room_url: str
-    people: set[str] = field(default_factory=set)
-    is_active: bool = True
-    answers: dict[str, Answered] = field(default_factory=dict)
-    by_request: dict[str, Answered] = field(default_factory=dict)
-
-    def counts(self) -> dict[str, int]:
-        granted = sum(answer.consent_given for answer in self.answers.values())
-        present = len(self.people | self.answers.keys())
-        answered = len(self.answers)
-        return {
-            "present": present,
-            "granted": granted,
-            "denied": answered - granted,
-            "unanswered": present - answered,
-        }
 
 
 class FakeGateway:
@@ -88,6 +54,8 @@ class FakeGateway:
             Route("/v1/meetings/{id}", self.get_meeting),
             Route("/v1/meetings/{id}/consent", self.get_consent),
             Route("/v1/meetings/{id}/consent", self.submit_answer, methods=["POST"]),
+            Route("/v1/meetings/{id}/consent/receipt", self.get_receipt),
+            Route("/v1/notices/{hash}", self.get_notice),
             Route("/v1/recordings", self.list_recordings),
             Route("/v1/recordings/{id}/certificate", self.get_certificate),
             Route("/v1/transcripts", self.list_transcripts),
@@ -166,11 +134,19 @@ class FakeGateway:
             {
                 "status": "success",
                 "consent_id": key,
-                "consent_given": answer.consent_given,
-                "revision": answer.revision,
-                "answered_at": "2026-11-22T10:00:00Z",
+                **answer.shown(),
             }
         )
+
+    async def get_receipt(self, request: Request) -> Response:
+        meeting, participant = self._meeting(request)
+        if participant not in meeting.answers:
+            raise Problem(404, "ANSWER_NOT_FOUND", "no answer yet")
+        url = f"{str(request.base_url).rstrip('/')}/consent/{receipt_token(meeting.id, participant)}"
+        return JSONResponse(meeting.receipt(participant, url))
+
+    async def get_notice(self, request: Request) -> Response:
+        return JSONResponse(NOTICES[request.path_params["hash"]])
 
     async def list_recordings(self, request: Request) -> Response:
         self._require_owner(request)
@@ -260,6 +236,8 @@ class FakeGateway:
         claims = _claims(header.removeprefix("Bearer "))
         if claims is None:
             raise Problem(401, "TOKEN_INVALID", "the token is not valid")
+        if claims["aud"] == "assent-receipt" and "/consent" not in request.url.path:
+            raise Problem(403, "RECEIPT_ONLY", "a receipt's token shows and changes one answer")
         return claims
 
     def _shown(self, meeting: FakeMeeting, is_owner: bool) -> dict[str, Any]:
@@ -274,8 +252,7 @@ class FakeGateway:
 
     def _consent(self, meeting: FakeMeeting, participant: str) -> dict[str, Any]:
         answer = meeting.answers.get(participant)
-        shown = {"consent_given": answer.consent_given, "revision": answer.revision} if answer else None
-        return {"meeting_id": meeting.id, "answer": shown, "counts": meeting.counts()}
+        return {"meeting_id": meeting.id, "answer": answer and answer.shown(), "counts": meeting.counts()}
 
 
 def participant_token(meeting_id: str, participant: str) -> str:
@@ -284,9 +261,15 @@ def participant_token(meeting_id: str, participant: str) -> str:
     return jwt.encode(claims, SECRET, "HS256")
 
 
+def receipt_token(meeting_id: str, participant: str) -> str:
+    """The token in a receipt's link."""
+    claims = {"iss": "assent", "aud": "assent-receipt", "sub": participant, "meeting_id": meeting_id}
+    return jwt.encode(claims, SECRET, "HS256")
+
+
 def _claims(token: str) -> dict[str, Any] | None:
     try:
-        return jwt.decode(token, SECRET, ["HS256"], audience=["assent", "assent-participant"])
+        return jwt.decode(token, SECRET, ["HS256"], audience=["assent", "assent-participant", "assent-receipt"])
     except jwt.InvalidTokenError:
         return None
 

@@ -17,7 +17,7 @@ def with_pages(routes: Sequence[BaseRoute], whereby_origin: str) -> FastAPI:
     # 'self' is all that a page at the gateway's own address needs to connect to.
     policy = pages.content_security_policy("http://gateway.invalid", whereby_origin)
     app = FastAPI(routes=list(routes), middleware=[Middleware(_Policy, policy=policy)], docs_url=None, redoc_url=None)
-    pages.install(app, {"v1", "docs", "static", "meetings", "transcripts"})
+    pages.install(app, {"v1", "docs", "static", "meetings", "transcripts", "consent"})
     return app
 
 

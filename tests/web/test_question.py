@@ -39,6 +39,7 @@ async def test_it_fits_on_a_phone_in_every_language(page: Page, any_site: Site, 
         await quiet.click()
         await page.get_by_role("dialog").get_by_role("button").nth(1).click()
         await expect(page.get_by_role("dialog")).to_be_hidden()
+        await expect(page.locator("recording-consent").get_by_role("link")).to_be_in_viewport(ratio=1)
         await expect(quiet).to_be_in_viewport(ratio=1)
         assert await page.evaluate("document.documentElement.scrollWidth") == 360
         await page.evaluate("localStorage.clear()")
