@@ -4,74 +4,23 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 import structlog
-import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from chassis.errors import Unavailable
 from consent_svc import whereby as client
 from consent_svc.domain.rooms import RecordingTrigger, RecordingType, RoomMode, RoomSettings
-from consent_svc.whereby import Destination, Whereby
+from consent_svc.whereby import Whereby
 from tests.consent.cases import HOUR, NINE, OWNER, meeting, room
+from tests.consent.whereby_server import DESTINATION, REPLY, Server, serving
 from tests.eventually import eventually
-
-DESTINATION = Destination("recordings", "AKIAWHEREBY", "whereby's secret key")
-REPLY = {
-    "meetingId": "m-1",
-    "roomName": "/standup-7c9e",
-    "roomUrl": "https://assent.whereby.com/standup-7c9e",
-    "hostRoomUrl": "https://assent.whereby.com/standup-7c9e?roomKey=k",
-    "startDate": "2026-03-02T09:00:00.000Z",
-    "endDate": "2026-03-02T17:00:00.000Z",
-}
-
-
-@dataclass
-class Server:
-    """A Whereby whose answer each test chooses."""
-
-    url: str
-    status: int = 201
-    body: bytes = json.dumps(REPLY).encode()
-    silent: bool = False
-    asked: list[tuple[str, str | None, dict[str, Any]]] = field(default_factory=list)
-    speaks: asyncio.Event = field(default_factory=asyncio.Event)
-    deleted: list[tuple[str, str | None]] = field(default_factory=list)
-
-    async def answer(self, request: Request) -> Response:
-        self.asked.append((request.url.path, request.headers.get("Authorization"), await request.json()))
-        if self.silent:
-            await self.speaks.wait()
-        return Response(self.body, self.status, media_type="application/json")
-
-    async def forget(self, request: Request) -> Response:
-        self.deleted.append((request.scope["raw_path"].decode(), request.headers.get("Authorization")))
-        return Response(status_code=self.status)
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        stub = Server(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
-        routes = [
-            Route("/v1/meetings", stub.answer, methods=["POST"]),
-            Route("/v1/meetings/{meeting_id:path}", stub.forget, methods=["DELETE"]),
-        ]
-        app = Starlette(routes=routes)
-        running = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=0))
-        task = asyncio.create_task(running.serve([listener]))
-        yield stub
-        running.should_exit = True
-        await task
+    async with serving() as server:
+        yield server
 
 
 @pytest.fixture
