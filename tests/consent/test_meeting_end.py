@@ -217,3 +217,45 @@ async def test_that_nobody_was_heard_of_says_nothing_about_when_they_were_there(
     # It may have gone on until Whereby closed it: the deadline for answers counts from there.
     assert (found.is_active(clock()), found.ended_at(clock())) == (False, None)
     assert found.ended_at(found.closes_at) == found.closes_at
+
+
+# Which webhooks may be lost, and when it is known all the same that nobody is there
+LOSSES = {
+    "none": {},
+    "everybody's joining": {"joined"},
+    "everybody's leaving": {"left"},
+    "the session's start": {"started"},
+    "the session's end": {"ended"},
+    "joining and leaving": {"joined", "left"},
+    "leaving and the session's end": {"left", "ended"},
+    "joining and the session's start": {"joined", "started"},
+    "start and end": {"started", "ended"},
+    "all but the leaving": {"joined", "started", "ended"},
+    "all but the end": {"joined", "left", "started"},
+    "all of them": {"joined", "left", "started", "ended"},
+}
+
+
+@pytest.mark.parametrize("lost", LOSSES.values(), ids=LOSSES)
+@pytest.mark.parametrize("backwards", [False, True])
+async def test_whichever_webhooks_are_lost_whereby_tells_when_it_was_over(
+    store: Store, asking: Insights, whereby: FakeWhereby, clock: Clock, lost: set[str], backwards: bool
+) -> None:
+    await opened(store, "m-1")
+    await store.meetings.admit("m-1", admission(ANA), NINE)
+    told: list[tuple[str, PresenceEvent]] = [
+        ("joined", joined(NINE, "c-1", ANA, 1, session="s-1")),
+        ("joined", joined(NINE, "c-2", BEN, 2, session="s-1")),
+        ("started", session(NINE, started=True)),
+        ("left", left(TEN - MINUTE, "c-1", ANA, 1, session="s-1")),
+        ("left", left(TEN, "c-2", BEN, 0, session="s-1")),
+        ("ended", session(TEN, started=False)),
+    ]
+    for kind, event in told[:: -1 if backwards else 1]:
+        if kind not in lost:
+            await store.presence.record(event)
+    clock.now, whereby.sessions = TEN + MINUTE, {"m-1": [ENDED]}
+    await asking.reconcile()
+    [found] = await store.meetings.get("m-1")
+    assert (found.is_active(clock()), found.ended_at(clock()), found.attendance.num_clients) == (False, TEN, 0)
+    assert found.attendance.empty_since == TEN

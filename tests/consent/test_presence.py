@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from assent.meeting.v1.meeting_events_pb2 import EvidenceRecorded, PresenceChanged
@@ -11,8 +13,10 @@ from hypothesis import strategies as st
 
 from consent_svc.domain.presence import (
     Attendance,
+    AttendanceEvent,
     Client,
     ClientEvent,
+    EmptiedEvent,
     Evidence,
     FinishedEvent,
     PresenceEvent,
@@ -65,45 +69,52 @@ def clients(evidence: Evidence) -> dict[str, Client]:
 
 
 times = st.integers(0, 8).map(lambda seconds: NINE + timedelta(seconds=seconds))
+CLIENTS: dict[str, dict[str, Any]] = {
+    "c-1": {"who": ANA, "role": "visitor"},
+    "c-2": {"who": BEN, "role": "host"},
+    "c-3": {"who": "", "role": "recorder"},
+    "c-4": {"who": "", "role": "visitor", "dial_in": True},
+}
 client_events = st.builds(
-    lambda at, count, is_joined, role: (joined if is_joined else left)(at, "c-1", ANA, count, session="s-1", role=role),
-    times, st.integers(0, 3), st.booleans(), st.sampled_from(["visitor", "recorder"]),
-)  # fmt: skip
-
-
-@given(st.lists(client_events, min_size=1, max_size=6), st.randoms())
-def test_events_of_a_client_merge_to_the_same_in_any_order(events: list[ClientEvent], chance: random.Random) -> None:
-    def merged(order: list[ClientEvent]) -> tuple[Client, Attendance, Session | None]:
-        client, attendance, session = Client.of(order[0]), Attendance(), session_of(order[0])
-        for event in order:
-            client, attendance = client.merged(Client.of(event)), attendance.merged(attendance_of(event))
-            told = session_of(event)
-            session = session.merged(told) if session and told else session or told
-        return client, attendance, session
-
-    shuffled = events + chance.sample(events, len(events) // 2)
-    chance.shuffle(shuffled)
-    assert merged(shuffled) == merged(events)
-
-
-@given(
-    st.lists(
-        st.one_of(client_events, st.builds(lambda at, begun: session(at, started=begun), times, st.booleans())),
-        min_size=1,
-        max_size=8,
+    lambda at, client, count, is_joined, name: (joined if is_joined else left)(
+        at, client, count=count, session=name, **CLIENTS[client]
     ),
-    st.randoms(),
+    times, st.sampled_from(sorted(CLIENTS)), st.integers(0, 4), st.booleans(), st.sampled_from(["", "s-1", "s-2"]),
+)  # fmt: skip
+session_events = st.builds(
+    lambda at, begun, name: session(at, started=begun, name=name), times, st.booleans(), st.sampled_from(["s-1", "s-2"])
 )
-def test_attendance_is_the_same_in_any_order(events: list[ClientEvent], chance: random.Random) -> None:
-    def merged(order: list[ClientEvent]) -> Attendance:
-        attendance = Attendance()
-        for event in order:
-            attendance = attendance.merged(attendance_of(event))
-        return attendance
+events = st.one_of(client_events, session_events, st.builds(EmptiedEvent, st.just("m-1"), st.just(WHEREBY_ROOM), times))
 
-    shuffled = events * 2
+
+def merged(order: Iterable[AttendanceEvent]) -> tuple[dict[str, Client], dict[str, Session], Attendance]:
+    """What a store makes of these, one after the other."""
+    clients: dict[str, Client] = {}
+    sessions: dict[str, Session] = {}
+    attendance = Attendance()
+    for event in order:
+        attendance = attendance.merged(attendance_of(event))
+        if told := session_of(event):
+            sessions[told.session_id] = sessions.get(told.session_id, told).merged(told)
+        if isinstance(event, ClientEvent):
+            client = Client.of(event)
+            clients[client.client_id] = clients.get(client.client_id, client).merged(client)
+    return clients, sessions, attendance
+
+
+@given(st.lists(events, min_size=1, max_size=10), st.randoms())
+def test_any_order_and_any_repetition_come_to_the_same(told: list[AttendanceEvent], chance: random.Random) -> None:
+    shuffled = told + chance.choices(told, k=len(told))
     chance.shuffle(shuffled)
-    assert merged(shuffled) == merged(events)
+    assert merged(shuffled) == merged(told)
+
+
+@given(st.lists(client_events, max_size=10))
+def test_a_newer_count_of_zero_or_a_sessions_end_means_that_nobody_is_there(told: list[ClientEvent]) -> None:
+    after = NINE + MINUTE
+    for last in (left(after, "c-9", count=0), session(after, started=False)):
+        _, _, attendance = merged([last, *told])
+        assert (attendance.num_clients, attendance.empty_since) == (0, after)
 
 
 async def test_a_meeting_told_in_order(store: Store) -> None:
@@ -164,21 +175,14 @@ async def test_who_joined_is_there_even_where_the_count_says_nobody(store: Store
     assert (attendance.num_clients, attendance.empty_since) == (1, None)
 
 
-async def test_recorder_streamer_and_captioner_are_not_people(store: Store) -> None:
-    await store.rooms.add(room())
-    await store.meetings.open(meeting(), NINE)
-    for n, role in enumerate(("recorder", "streamer", "captioner")):
-        await record(store, joined(NINE, f"c-{n}", f"machine-{n}", n + 1, role=role))
-    assert (await store.standings.counts("m-1")).present == 0
-    await record(store, joined(NINE, "c-9", ANA, 4, role="host"))
-    assert (await store.standings.counts("m-1")).present == 1
-
-
-async def test_who_is_known_only_by_leaving_was_present(store: Store) -> None:
-    await store.rooms.add(room())
-    await store.meetings.open(meeting(), NINE)
-    await record(store, left(TEN, "c-1", ANA, 0))
-    assert (await store.standings.counts("m-1")).present == 1
+async def test_events_of_one_meeting_are_taken_in_together(store: Store) -> None:
+    presence = [event for event in STORY if not isinstance(event, FinishedEvent)]
+    assert await store.presence.record(*presence) is True
+    assert await store.published() == [PresenceChanged(meeting_id="m-1"), EvidenceRecorded(meeting_id="m-1")]
+    assert await store.presence.record(*reversed(presence)) is False
+    assert await store.presence.record(*STORY) is True
+    assert (await store.published())[2:] == [EvidenceRecorded(meeting_id="m-1")]
+    assert await store.presence.record() is False
 
 
 async def test_an_external_id_that_is_none_of_ours_is_not_kept(store: Store) -> None:
