@@ -117,7 +117,8 @@ def _report(export: ExportCheck) -> Iterator[str]:
     found, head = export.verification, export.head
     assert head is not None
     denied = found.entries - found.granted
-    yield f"INTACT: {found.entries} answers ({found.granted} granted, {denied} denied) of {_plain(head['meeting_id'])}"
+    answers = "1 answer" if found.entries == 1 else f"{found.entries} answers"
+    yield f"INTACT: {answers} ({found.granted} granted, {denied} denied) of meeting {_plain(head['meeting_id'])}"
     if found.entries:
         yield f"from {_plain(export.began_at)} to {_plain(export.ended_at)}"
     yield f"head: revision {head['revision']}, hash {found.head_hash}"

@@ -62,7 +62,7 @@ async def test_a_whole_export_is_intact(key_file: Path, capsys: pytest.CaptureFi
     assert check_export(str(file), key_file) == 0
     said = capsys.readouterr().out.splitlines()
     assert said == [
-        "INTACT: 5 answers (4 granted, 1 denied) of m-1",
+        "INTACT: 5 answers (4 granted, 1 denied) of meeting m-1",
         "from 2026-03-02T09:00:01.000001Z to 2026-03-02T09:00:05.000005Z",
         f"head: revision 5, hash {lines(COUNT)[-1]['hash']}",
         f"end: signed under key {SIGNER.key_id}, exported at 2026-03-02T10:00:00.000000Z",
