@@ -7,9 +7,10 @@ import tempfile
 
 import uvloop
 
-from bench import answers
+from bench import answers, verdict
 from bench.contenders import Scale
 from deploy.local import PartError, Postgres, Stack
+from deploy.local.stack import ALL
 
 CONNECTIONS = 300
 """That Postgres takes at once: pgbench's 200 beside the pools of the services."""
@@ -20,23 +21,25 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leave by the way that stops the stack
     wanted, scale = _arguments()
     with tempfile.TemporaryDirectory(prefix="assent-bench-") as folder:
-        stack = Stack(folder, environ={})
+        stack = Stack(folder, parts=("postgres",) if wanted == "verdict" else ALL, environ={})
         postgres = stack.parts["postgres"]
         assert isinstance(postgres, Postgres)
         postgres.connections = CONNECTIONS
         try:
             with stack:
-                return uvloop.run(_measure(stack, wanted, scale))
+                return uvloop.run(_measure(stack, postgres, wanted, scale))
         except PartError as error:
             print(error, file=sys.stderr)
             return 1
 
 
-async def _measure(stack: Stack, wanted: str, scale: Scale) -> int:
-    code = 0
-    if wanted in ("all", "answers"):
-        code |= await answers.measure(stack, scale)
-    return code
+async def _measure(stack: Stack, postgres: Postgres, wanted: str, scale: Scale) -> int:
+    failed = 0
+    if wanted != "verdict":
+        failed |= await answers.measure(stack, scale)
+    if wanted != "answers":
+        failed |= await verdict.measure(postgres, verdict.Sizes(rounds=scale.rounds))
+    return failed
 
 
 def _arguments() -> tuple[str, Scale]:

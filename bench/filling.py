@@ -1,7 +1,7 @@
 """Fills a database of consent_svc with meetings that are over and answered, as its owner and by the bulk.
 
-Meeting n was held n hours ago and lasted 40 minutes; every third had one refusal. Each ordinary meeting has a Whereby
-room of its own; every second one lies in a Whereby room that was used again and again.
+Meeting n was held n hours ago and lasted 40 minutes; every third had one refusal. Ordinary meetings have a Whereby
+room of their own; every tenth lies in one Whereby room that was used again and again.
 """
 
 # ruff: noqa: S608 - the statements are put together from constants
@@ -19,7 +19,7 @@ PERSON_ID = "'00000000-0000-4000-9000-' || lpad({0}::text, 12, '0')"
 _FROM_MEETINGS = "FROM generate_series(1, $1::int) AS n"
 _FROM_PEOPLE = f"{_FROM_MEETINGS}, generate_series(1, $2::int) AS p"
 _MEETING, _PERSON = MEETING_ID.format("n"), PERSON_ID.format("p")
-_WHEREBY_ROOM = f"CASE WHEN n % 2 = 0 THEN '{REUSED_ROOM}' ELSE 'room-' || md5(n::text) END"
+_WHEREBY_ROOM = f"CASE WHEN n % 10 = 0 THEN '{REUSED_ROOM}' ELSE 'room-' || md5(n::text) END"
 _START = "(date_trunc('second', now()) - n * interval '1 hour')"
 _END = f"({_START} + interval '40 minutes')"
 _SETTINGS = "'cloud', 'automatic-2nd-participant', false, 'normal', 'delete_on_denial', interval '24 hours', NULL"
@@ -56,7 +56,7 @@ _HISTORY = f"""
 INSERT INTO history (meeting_id, revision, consent_id, participant_digest, request_id, answer, answered_at,
                      notice_version, language, fingerprint_hash, previous_hash, hash)
 SELECT {_MEETING}, p, {_CONSENT_ID}, {_DIGEST}, gen_random_uuid()::text, {_ANSWER}, {_START}, '2026-01', 'en', '',
-       {_HASH.format("p - 1")}, {_HASH.format("p")}
+       CASE WHEN p = 1 THEN repeat('0', 64) ELSE {_HASH.format("p - 1")} END, {_HASH.format("p")}
 {_FROM_PEOPLE}
 """
 # Person 0 is the recorder.

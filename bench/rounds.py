@@ -43,11 +43,16 @@ class Played:
 
 @dataclass(frozen=True)
 class Series:
-    """The rounds of one contender with so many clients; the first is only counted, never timed."""
+    """The rounds of one contender with so many clients. The first warms up: only its errors count."""
 
     name: str
     clients: int
     rounds: list[Played]
+
+    @property
+    def timed(self) -> list[Played]:
+        """All but the first, unless there is no other."""
+        return self.rounds[1:] or self.rounds
 
     @property
     def rate(self) -> float:
@@ -56,12 +61,12 @@ class Series:
 
     def latency(self, part: float) -> float:
         """The latency in seconds that this part of the answers stays below; 0 where none was measured."""
-        times = sorted(latency for played in self.rounds[1:] for latency in played.outcome.latencies)
+        times = sorted(latency for played in self.timed for latency in played.outcome.latencies)
         return times[int(len(times) * part)] if times else 0.0
 
     def median(self, figure: Callable[[Played], float]) -> float:
         """Of a figure of each round."""
-        return statistics.median(figure(played) for played in self.rounds[1:])
+        return statistics.median(figure(played) for played in self.timed)
 
     @property
     def errors(self) -> Counter[str]:

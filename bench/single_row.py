@@ -25,6 +25,7 @@ _CONNECTING = 0.4
 
 # An AnswerSubmitted: the meeting's id, the revision, the answer and the time.
 _PAYLOAD = "\\x" + "00" * 56
+_TERMS_HASH = "0" * 64
 
 _TRANSACTION = rf"""
 \set meeting random(1, @meetings@)
@@ -42,9 +43,9 @@ WITH head AS (
     FROM meetings WHERE meeting_id = {MEETING_ID.format(":meeting")}
 ), line AS (
     INSERT INTO history (meeting_id, revision, consent_id, participant_digest, request_id, answer, answered_at,
-                         notice_version, language, fingerprint_hash, previous_hash, hash)
+                         notice_version, language, fingerprint_hash, previous_hash, hash, terms_hash)
     SELECT meeting_id, revision, consent_id, digest, gen_random_uuid()::text, answer, answered_at,
-           '2026-01', 'en', '', head_hash, hash
+           '2026-01', 'en', '', head_hash, hash, '{_TERMS_HASH}'
     FROM head
 ), moved AS (
     UPDATE meetings SET revision = head.revision, head_hash = head.hash
