@@ -26,7 +26,7 @@ from consent_svc.receipts.check import check_receipt
 from consent_svc.servicer.consent import ConsentServicer
 from consent_svc.servicer.meetings import MeetingServicer
 from consent_svc.settings import Settings
-from consent_svc.signing import Signer
+from consent_svc.signing import KeyFileError, Signer
 from consent_svc.store.answers import PostgresAnswers
 from consent_svc.store.history import PostgresHistory
 from consent_svc.store.meetings import PostgresMeetings
@@ -99,7 +99,11 @@ def main() -> int:
     settings = load(Settings)
     logs.configure("consent_svc", settings.log_level)
     telemetry.configure("consent_svc")
-    uvloop.run(serve(settings) if given.command == "serve" else migrate(settings))
+    try:
+        uvloop.run(serve(settings) if given.command == "serve" else migrate(settings))
+    except KeyFileError as error:
+        log.error("receipt_key_unusable", setting="ASSENT_CONSENT_RECEIPT_KEY_FILE", detail=str(error))
+        return 2
     return 0
 
 

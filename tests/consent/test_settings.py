@@ -1,6 +1,8 @@
 """What consent_svc is told: what every receipt will say, or how to put right what cannot be said."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,3 +111,14 @@ def test_what_only_the_operator_knows_is_asked_for(
     with pytest.raises(SystemExit):
         load(Settings)
     assert capsys.readouterr().err == f"ASSENT_CONSENT_{name}: Field required\n"
+
+
+def test_a_service_that_cannot_sign_does_not_start_and_says_what_to_do(tmp_path: Path) -> None:
+    settings = {**NEEDED, "ASSENT_CONSENT_RECEIPT_KEY_FILE": str(tmp_path / "missing.pem")}
+    command = [sys.executable, "-m", "consent_svc", "serve"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin", **settings})
+    said = done.stdout + done.stderr
+    assert done.returncode == 2
+    assert "receipt_key_unusable" in said
+    assert "missing.pem cannot be read: No such file" in said
+    assert "Traceback" not in said
