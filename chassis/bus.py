@@ -9,7 +9,7 @@ starting or answering while NATS is away.
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -29,11 +29,13 @@ from chassis.telemetry import headers, span
 
 log = structlog.get_logger()
 M = TypeVar("M", bound=Message)
+_Take = Callable[[JetStreamContext.PullSubscription], Awaitable[None]]
 
 ACK_WAIT = 15.0
 """Seconds after which an event goes to another consumer, unless its own says that it is still at work."""
 _LONGEST_DELAY = 30.0
 _PULL = 3.0
+_PULL_WAITING = 0.1
 _NOTEWORTHY = 3
 _KEEP = 14 * 24 * 3600.0
 _DUPLICATES = 2 * 3600.0
@@ -121,8 +123,29 @@ class Bus:
         An event is acknowledged when `handle` returns and comes again, ever later up to 30 s, when it raises.
         Processes that use the same name share the events.
         """
-        work = self._consume(kind, f"{consumer}-{kind.DESCRIPTOR.name}", handle, at_once)
-        self._tasks.append(asyncio.create_task(work, name=f"bus {consumer} {kind.DESCRIPTOR.name}"))
+        durable = f"{consumer}-{kind.DESCRIPTOR.name}"
+
+        async def take(events: JetStreamContext.PullSubscription) -> None:
+            for received in await _fetch(events):
+                await self._handle(kind, durable, received, handle)
+
+        self._start(kind, durable, take, at_once)
+
+    def consume_together(
+        self, kind: type[M], *, consumer: str, handle: Callable[[Sequence[M]], Awaitable[None]], most: int = 200
+    ) -> None:
+        """Hand the events of one kind that wait at the same time to `handle` at once, at most so many.
+
+        For a handler to whom a hundred events may mean one piece of work. Where it raises, each of them goes its own
+        way as under `consume`, so that one that fails does not hold up the others.
+        """
+        durable = f"{consumer}-{kind.DESCRIPTOR.name}"
+
+        async def take(events: JetStreamContext.PullSubscription) -> None:
+            if received := await _fetch_waiting(events, most):
+                await self._handle_together(kind, durable, received, handle)
+
+        self._start(kind, durable, take, at_once=1)
 
     def listen(self, kind: type[M], handle: Callable[[M], Awaitable[None]]) -> None:
         """Hand to `handle` what is published from now on: no replay, no acknowledgement, every process its own."""
@@ -180,22 +203,23 @@ class Bus:
                 log.warning("stream_not_ensured", subject=subject, error=_brief(error))
                 await asyncio.sleep(0.5)
 
-    async def _consume(
-        self, kind: type[M], durable: str, handle: Callable[[Delivery[M]], Awaitable[None]], at_once: int
-    ) -> None:
+    def _start(self, kind: type[M], durable: str, take: _Take, at_once: int) -> None:
+        work = self._consume(kind, durable, take, at_once)
+        self._tasks.append(asyncio.create_task(work, name=f"bus {durable}"))
+
+    async def _consume(self, kind: type[M], durable: str, take: _Take, at_once: int) -> None:
         await self._connected.wait()
         async with asyncio.TaskGroup() as group:
             for _ in range(at_once):
-                group.create_task(self._work(kind, durable, handle))
+                group.create_task(self._work(kind, durable, take))
 
-    async def _work(self, kind: type[M], durable: str, handle: Callable[[Delivery[M]], Awaitable[None]]) -> None:
+    async def _work(self, kind: type[M], durable: str, take: _Take) -> None:
         while not self._closing:
             try:
                 events = await self._subscribe(kind, durable)
                 try:
                     while not self._closing:
-                        for received in await _fetch(events):
-                            await self._handle(kind, durable, received, handle)
+                        await take(events)
                 finally:
                     await _answer(events.unsubscribe)
             except (nats.errors.Error, JetStreamError, OSError, TimeoutError) as error:
@@ -220,11 +244,8 @@ class Bus:
         self, kind: type[M], durable: str, received: Msg, handle: Callable[[Delivery[M]], Awaitable[None]]
     ) -> None:
         attempt = received.metadata.num_delivered or 1
-        try:
-            message = _parse(kind, received)
-        except DecodeError as error:
-            log.error("event_unreadable", durable=durable, error=str(error))
-            await _answer(received.term)
+        message = await _read(kind, durable, received)
+        if message is None:
             return
         still_working = asyncio.create_task(_keep_alive(received))
         try:
@@ -245,6 +266,24 @@ class Bus:
         finally:
             still_working.cancel()
 
+    async def _handle_together(
+        self, kind: type[M], durable: str, received: list[Msg], handle: Callable[[Sequence[M]], Awaitable[None]]
+    ) -> None:
+        still_working = asyncio.create_task(_keep_alive(*received))
+        read = [(one, message) for one in received if (message := await _read(kind, durable, one)) is not None]
+        try:
+            with span(f"consume {durable}", received[0].headers if len(received) == 1 else None):
+                await handle([message for _, message in read])
+        except Exception as error:
+            log.info("events_separated", durable=durable, count=len(read), error=_brief(error))
+            for one, _ in read:
+                await self._handle(kind, durable, one, lambda delivery: handle([delivery.message]))
+        else:
+            for one, _ in read:
+                await _answer(one.ack)
+        finally:
+            still_working.cancel()
+
 
 async def _fetch(events: JetStreamContext.PullSubscription) -> list[Msg]:
     # The server's heartbeats tell a quiet subject (nothing to do) from a consumer that is gone (subscribe again).
@@ -254,10 +293,21 @@ async def _fetch(events: JetStreamContext.PullSubscription) -> list[Msg]:
         return []
 
 
-async def _keep_alive(received: Msg) -> None:
+async def _fetch_waiting(events: JetStreamContext.PullSubscription, most: int) -> list[Msg]:
+    """One event as soon as there is one, and with it those that wait behind it."""
+    received = await _fetch(events)
+    waiting = min(received[0].metadata.num_pending, most - 1) if received else 0
+    if waiting:
+        with suppress(FetchTimeoutError):  # somebody else of our name took them
+            received += await events.fetch(waiting, timeout=_PULL_WAITING)
+    return received
+
+
+async def _keep_alive(*received: Msg) -> None:
     while True:
         await asyncio.sleep(ACK_WAIT / 3)
-        await _answer(received.in_progress)
+        for one in received:
+            await _answer(one.in_progress)
 
 
 async def _answer(send: Callable[[], Awaitable[object]]) -> None:
@@ -266,6 +316,16 @@ async def _answer(send: Callable[[], Awaitable[object]]) -> None:
         await send()
     except (nats.errors.Error, OSError) as error:
         log.warning("nats_send_lost", error=_brief(error))
+
+
+async def _read(kind: type[M], durable: str, received: Msg) -> M | None:
+    """The event in a message; None, and never sent again, where it cannot be read."""
+    try:
+        return _parse(kind, received)
+    except DecodeError as error:
+        log.error("event_unreadable", durable=durable, error=str(error))
+        await _answer(received.term)
+        return None
 
 
 def _parse(kind: type[M], received: Msg) -> M:

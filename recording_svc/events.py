@@ -68,18 +68,19 @@ class Wakers:
 
     def consume(self, bus: Bus) -> None:
         """Listen to everything that may change what becomes of a recording."""
-        bus.consume(AnswerSubmitted, consumer="recording", handle=self._answer)
+        bus.consume_together(AnswerSubmitted, consumer="recording", handle=self._answers)
         bus.consume(EvidenceRecorded, consumer="recording", handle=self._evidence)
         bus.consume(TranscriptStarted, consumer="recording", handle=self._transcript)
         bus.consume(TranscriptCompleted, consumer="recording", handle=self._transcript)
         bus.consume(TranscriptFailed, consumer="recording", handle=self._transcript)
 
-    async def _answer(self, delivery: Delivery[AnswerSubmitted]) -> None:
-        await self._settle_all(await self._recordings.ids_of_meeting(delivery.message.meeting_id))
+    async def _answers(self, events: Sequence[AnswerSubmitted]) -> None:
+        meeting_ids = dict.fromkeys(event.meeting_id for event in events)
+        await self._settle_all(await self._recordings.ids_of_meetings(*meeting_ids))
 
     async def _evidence(self, delivery: Delivery[EvidenceRecorded]) -> None:
         meeting_id = delivery.message.meeting_id
-        await self._settle_all(await self._recordings.ids_of_meeting(meeting_id, or_unmatched=True))
+        await self._settle_all(await self._recordings.ids_of_meetings(meeting_id, or_unmatched=True))
 
     async def _transcript(
         self, delivery: Delivery[TranscriptStarted] | Delivery[TranscriptCompleted] | Delivery[TranscriptFailed]

@@ -54,8 +54,8 @@ class Recordings(Protocol):
     async def page(self, wanted: Page) -> list[Recording]:
         """One page of an owner's or a meeting's recordings."""
 
-    async def ids_of_meeting(self, meeting_id: str, *, or_unmatched: bool = False) -> list[str]:
-        """A meeting's recordings; on request also those whose meeting is not known."""
+    async def ids_of_meetings(self, *meeting_ids: str, or_unmatched: bool = False) -> list[str]:
+        """The recordings of these meetings; on request also those whose meeting is not known."""
 
     async def save(
         self, recording: Recording, *events: Message, copies: Mapping[CopyKind, CopyState] | None = None

@@ -79,9 +79,9 @@ class PostgresRecordings:
         async with self._database.begin() as connection:
             return [to_recording(row) for row in await connection.execute(query)]
 
-    async def ids_of_meeting(self, meeting_id: str, *, or_unmatched: bool = False) -> list[str]:
+    async def ids_of_meetings(self, *meeting_ids: str, or_unmatched: bool = False) -> list[str]:
         unmatched = (_R.meeting_ids == []) & (_R.state != State.ERASED) if or_unmatched else false()
-        query = select(_R.recording_id).where(or_(_R.meeting_ids.contains([meeting_id]), unmatched))
+        query = select(_R.recording_id).where(or_(_R.meeting_ids.overlap(list(meeting_ids)), unmatched))
         async with self._database.begin() as connection:
             return list(await connection.scalars(query))
 

@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -142,6 +142,48 @@ async def test_an_event_that_can_never_succeed_is_given_up(bus: Bus) -> None:
     bus.consume(AnswerSubmitted, consumer=durable(), handle=heard, at_once=1)
     await heard.until(lambda events: any(e.meeting_id == meeting for e in events))
     assert (heard.attempts[refused], heard.attempts[meeting]) == ([1], [1, 2, 3, 4])
+
+
+async def test_events_that_wait_together_are_handled_together_and_once(bus: Bus) -> None:
+    meetings = [f"{uuid.uuid4().hex}" for _ in range(50)]
+    for meeting in meetings:
+        await bus.publish(AnswerSubmitted(meeting_id=meeting))
+    groups: list[list[str]] = []
+    heard = Heard()
+
+    async def handle(events: Sequence[AnswerSubmitted]) -> None:
+        groups.append([one.meeting_id for one in events])
+        for one in events:
+            await heard.hear(one)
+
+    bus.consume_together(AnswerSubmitted, consumer=durable(), handle=handle)
+    await heard.until(lambda events: {*meetings} <= {one.meeting_id for one in events})
+    assert max(len(group) for group in groups) >= 50
+    assert sorted(one for group in groups for one in group if one in meetings) == sorted(meetings)
+    alone = uuid.uuid4().hex
+    await bus.publish(AnswerSubmitted(meeting_id=alone))
+    await heard.until(lambda events: events[-1].meeting_id == alone)
+    assert groups[-1] == [alone]
+
+
+async def test_one_event_that_fails_holds_up_none_that_waited_with_it(bus: Bus) -> None:
+    meetings = [f"{uuid.uuid4().hex}" for _ in range(20)]
+    for meeting in meetings:
+        await bus.publish(AnswerSubmitted(meeting_id=meeting))
+    heard = Heard()
+    failed: list[int] = []
+
+    async def handle(events: Sequence[AnswerSubmitted]) -> None:
+        if any(one.meeting_id == meetings[7] for one in events) and len(failed) < 3:
+            failed.append(len(events))
+            raise RuntimeError("not yet")
+        for one in events:
+            await heard.hear(one)
+
+    bus.consume_together(AnswerSubmitted, consumer=durable(), handle=handle)
+    await heard.until(lambda events: {*meetings} <= {one.meeting_id for one in events})
+    assert failed[0] >= 20
+    assert failed[1:] == [1, 1], "by itself, until it succeeds"
 
 
 async def test_a_listener_hears_what_is_published_while_it_listens(bus: Bus) -> None:

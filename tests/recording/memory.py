@@ -57,11 +57,11 @@ class MemoryRecordings:
         ]
         return found[: wanted.size]
 
-    async def ids_of_meeting(self, meeting_id: str, *, or_unmatched: bool = False) -> list[str]:
+    async def ids_of_meetings(self, *meeting_ids: str, or_unmatched: bool = False) -> list[str]:
         return [
             one.recording_id
             for one in self._rows.values()
-            if meeting_id in one.match.meeting_ids
+            if set(meeting_ids) & set(one.match.meeting_ids)
             or (or_unmatched and not one.match.meeting_ids and one.state is not State.ERASED)
         ]
 

@@ -108,8 +108,8 @@ async def test_lists_come_newest_first_page_by_page(recordings: Recordings) -> N
 async def test_a_meetings_recordings_and_the_unmatched_ones(recordings: Recordings) -> None:
     matched, unmatched = await taken_in(recordings), await taken_in(recordings, "b.mp4")
     await recordings.save(replace(matched, match=Match(("m", "n"))))
-    assert await recordings.ids_of_meeting("n") == [matched.recording_id]
-    assert set(await recordings.ids_of_meeting("n", or_unmatched=True)) == {
+    assert await recordings.ids_of_meetings("n") == [matched.recording_id]
+    assert set(await recordings.ids_of_meetings("n", or_unmatched=True)) == {
         matched.recording_id, unmatched.recording_id,
     }  # fmt: skip
 
