@@ -117,6 +117,7 @@ async def test_who_has_not_answered_is_asked(page: Page, site: Site, meeting: Fa
     await page.goto(link(site, "ben"))
     await expect(page.get_by_text("You have not answered yet")).to_be_visible()
     await expect(page.locator("#proof")).to_be_hidden()
+    await expect(asked(page)).to_be_visible()
     await page.keyboard.press("Escape")
     await page.keyboard.press("Tab")
     await page.keyboard.press("Tab")
