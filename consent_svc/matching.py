@@ -11,6 +11,11 @@ from consent_svc.domain.presence import RECORDER, Client, Evidence, Session, ear
 TOLERANCE = timedelta(seconds=120)
 """How far the clocks of webhooks and files may be apart, and how long a recorder takes to begin."""
 
+LONGEST = timedelta(days=7)
+"""No recording lasts longer, whatever its file claims: Whereby closes a meeting after hours."""
+
+_YEARS = range(2000, 2100)
+
 # From the right: the room's name may hold hyphens, and even something like a date.
 _FILENAME = re.compile(
     r"(?P<room>.+)-"
@@ -61,7 +66,10 @@ class Span:
 
 
 def parse_object_key(key: str, duration: timedelta | None = None) -> Recording | None:
-    """Read `[folder/]<room name>-<start, ISO 8601 with zone>.mp4|mkv`; None when the key does not look like that."""
+    """Read `[folder/]<room name>-<start, ISO 8601 with zone>.mp4|mkv`; None when the key does not look like that.
+
+    A duration that cannot be is brought to the nearest that can.
+    """
     filename = key.rpartition("/")[2]
     found = _FILENAME.fullmatch(filename)
     if found is None:
@@ -70,6 +78,10 @@ def parse_object_key(key: str, duration: timedelta | None = None) -> Recording |
         recorded_at = datetime.fromisoformat(found["start"].upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    if recorded_at.year not in _YEARS:
+        return None
+    if duration is not None:
+        duration = min(max(duration, timedelta(0)), LONGEST)
     return Recording(f"/{found['room']}", filename, recorded_at, duration)
 
 

@@ -5,22 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from consent_svc.domain.presence import (
-    Attendance,
-    Client,
-    ClientEvent,
-    Evidence,
-    PresenceEvent,
-    Session,
-    SessionEvent,
-    attendance_of,
-    session_of,
-)
+from consent_svc.domain.presence import EmptiedEvent, Evidence
 from consent_svc.matching import Kind, Match, Recording, match, parse_object_key
-from tests.consent.cases import ANA, BEN, HOUR, MINUTE, NINE, SECOND, TEN, WHEREBY_ROOM, joined, left, session
+from tests.consent.cases import ANA, BEN, CEM, HOUR, MINUTE, NINE, SECOND, TEN, WHEREBY_ROOM, joined, left, session
+from tests.consent.evidences import FILE, HALF, evidence, people, recorder, recording
 
 GUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
-HALF = timedelta(minutes=30)
 TWO_MINUTES = timedelta(seconds=120)  # as the design says
 
 
@@ -33,6 +23,8 @@ TWO_MINUTES = timedelta(seconds=120)  # as the design says
         ("amber-birch-cedar-2026-03-02T09:00:00Z.mp4", "/amber-birch-cedar", NINE),
         ("Zürich Ost & West-2026-03-02T09:00:00Z.mp4", "/Zürich Ost & West", NINE),
         ("x-2026-03-02T09:00:00.123Z.mp4", "/x", NINE + timedelta(milliseconds=123)),
+        ("k7p2qa-2026-03-02T09:00:00Z.mp4", "/k7p2qa", NINE),
+        (f"a/b/standup-{GUID}-2026-03-02T09:00:00.250Z.mkv", f"/standup-{GUID}", NINE + timedelta(milliseconds=250)),
         ("x-2026-03-02T11:00:00+02:00.mp4", "/x", NINE),
         ("x-2026-03-02T04:00:00-0500.mkv", "/x", NINE),
         ("x-2026-03-02T04:00:00-05.mkv", "/x", NINE),
@@ -51,68 +43,11 @@ def test_m1_a_key_is_read_from_the_right(key: str, room: str, start: datetime) -
         "", "x.mp4", "2026-03-02T09:00:00Z.mp4", "-2026-03-02T09:00:00Z.mp4", "x-2026-03-02T09:00:00.mp4",
         "x-2026-03-02T09:00:00Z.webm", "x-2026-03-02T09:00:00Z", "x-2026-13-02T09:00:00Z.mp4",
         "x-2026-03-02T25:00:00Z.mp4", "x-2026-03-02T09:00:00+99:00.mp4", "x-2026-03-02T09:00:00Z.mp4/",
-        "x-0001-01-01T00:00:00+14:00.mp4",
+        "x-0001-01-01T00:00:00+14:00.mp4", "x-9999-12-31T23:59:59Z.mp4", "x-\u0662026-03-02T09:00:00Z.mp4",
     ],
 )  # fmt: skip
 def test_m1_a_key_of_another_form_is_not_guessed_at(key: str) -> None:
     assert parse_object_key(key) is None
-
-
-def evidence(
-    meeting_id: str,
-    *events: PresenceEvent,
-    known: bool = True,
-    opened_at: datetime | None = None,
-    files: tuple[str, ...] = (),
-    room: str = WHEREBY_ROOM,
-) -> Evidence:
-    """What the store would gather from these events."""
-    clients: dict[str, Client] = {}
-    sessions: dict[str, Session] = {}
-    attendance = Attendance()
-    for event in events:
-        assert isinstance(event, ClientEvent | SessionEvent)
-        attendance = attendance.merged(attendance_of(event))
-        if told := session_of(event):
-            sessions[told.session_id] = sessions.get(told.session_id, told).merged(told)
-        if isinstance(event, ClientEvent):
-            client = Client.of(event)
-            clients[client.client_id] = clients.get(client.client_id, client).merged(client)
-    return Evidence(
-        meeting_id=meeting_id,
-        whereby_room_name=room,
-        is_known=known,
-        owner_id="owner" if known else "",
-        first_opened_at=opened_at,
-        clients=tuple(clients.values()),
-        sessions=tuple(sessions.values()),
-        attendance=attendance,
-        finished_files=frozenset(files),
-    )
-
-
-def people(meeting_id: str, start: datetime, end: datetime, known: bool = True) -> Evidence:
-    """A meeting with two people in it, from then to then."""
-    return evidence(
-        meeting_id,
-        joined(start, "c-1", ANA, 1, session="s"), joined(start, "c-2", BEN, 2, session="s"),
-        left(end, "c-1", ANA, 1, session="s"), left(end, "c-2", BEN, 0, session="s"),
-        session(end, started=False, name="s"),
-        known=known,
-    )  # fmt: skip
-
-
-def recorder(meeting_id: str, start: datetime, end: datetime | None = None, known: bool = True) -> Evidence:
-    """A meeting that the recorder joined, and left if that was heard."""
-    gone = [left(end, "c-r", "", 0, role="recorder")] if end else []
-    return evidence(meeting_id, joined(start, "c-r", "", 1, role="recorder"), *gone, known=known)
-
-
-def recording(start: datetime, duration: timedelta | None = HALF, room: str = WHEREBY_ROOM) -> Recording:
-    return Recording(room, FILE, start, duration)
-
-
-FILE = "standup-7c9e6679-2026-03-02T09:00:00Z.mp4"
 
 
 @dataclass(frozen=True)
@@ -132,6 +67,11 @@ CASES = [
          Match(("a",), INTERVAL)),
     Case("m2 early: it begins before they came", recording(NINE - 10 * MINUTE), [people("a", NINE, TEN)],
          Match(("a",), INTERVAL)),
+    Case("m2 early join: one of them came an hour before the other, and it began with the second",
+         recording(NINE), [evidence("a", joined(NINE - HOUR, "c-1", ANA, 1), joined(NINE, "c-2", BEN, 2))],
+         Match(("a",), INTERVAL)),
+    Case("m2 overrun: they stay an hour longer than Whereby's meeting was made for", recording(NINE + 8 * HOUR + HALF),
+         [people("a", NINE, NINE + 9 * HOUR)], Match(("a",), INTERVAL)),
     Case("m2 120 s before anybody came", recording(NINE - MINUTE - TWO_MINUTES, MINUTE), [people("a", NINE, TEN)],
          Match(("a",), INTERVAL)),
     Case("m2 121 s before anybody came", recording(NINE - MINUTE - TWO_MINUTES - SECOND, MINUTE),
@@ -147,6 +87,12 @@ CASES = [
          [people("a", NINE, TEN), people("b", TEN + MINUTE, TEN + HOUR)], Match(("b",), INTERVAL)),
     Case("m2 back to back, duration not known", recording(TEN + MINUTE, None),
          [people("a", NINE, TEN), people("b", TEN + MINUTE, TEN + HOUR)], Match(("b",), INTERVAL)),
+    Case("m2 back to back: the former's people overrun into the next", recording(TEN + MINUTE),
+         [people("a", NINE, TEN + 5 * MINUTE), people("b", TEN, TEN + HOUR)], Match(("a", "b"), INTERVAL)),
+    Case("m2 back to back: the former's recording is not the next one's", recording(NINE, 59 * MINUTE),
+         [people("a", NINE, TEN), people("b", TEN + MINUTE, TEN + HOUR)], Match(("a",), INTERVAL)),
+    Case("m2 two files of one meeting: the first", recording(NINE, 20 * MINUTE), [people("a", NINE, TEN)],
+         Match(("a",), INTERVAL)),
     Case("m2 two files of one meeting: the second", recording(NINE + 31 * MINUTE, 20 * MINUTE),
          [people("a", NINE, TEN)], Match(("a",), INTERVAL)),
     Case("m2 one leaving was lost, the session's end was not", recording(TEN + HOUR),
@@ -166,6 +112,29 @@ CASES = [
     Case("m2 the page was opened long before, but Whereby tells better", recording(NINE),
          [evidence("a", joined(TEN, "c-1", ANA, 1), left(TEN + HOUR, "c-1", ANA, 0), opened_at=NINE - 3 * HOUR)],
          None),
+    Case("m2 all of the webhooks were lost, and insights told the session", recording(NINE + MINUTE),
+         [evidence("a", session(NINE, started=True), session(TEN, started=False), opened_at=NINE - MINUTE)],
+         Match(("a",), INTERVAL)),
+    Case("m2 nothing was heard of it, and so it was closed; but the page was opened", recording(NINE + HALF),
+         [evidence("a", EmptiedEvent("a", WHEREBY_ROOM, NINE), opened_at=NINE)], Match(("a",), INTERVAL)),
+    Case("m2 everybody was gone when it was closed as empty", recording(TEN + HOUR),
+         [evidence("a", joined(NINE), left(TEN), EmptiedEvent("a", WHEREBY_ROOM, TEN), opened_at=NINE)], None),
+    Case("m2 out of order: everything was told backwards", recording(NINE + MINUTE),
+         [evidence("a", session(TEN, started=False), left(TEN, "c-2", BEN, 0), left(TEN, "c-1", ANA, 1),
+                   session(NINE, started=True), joined(NINE, "c-2", BEN, 2), joined(NINE, "c-1", ANA, 1))],
+         Match(("a",), INTERVAL)),
+    Case("m2 only somebody by telephone was there", recording(NINE),
+         [evidence("a", joined(NINE, "c-1", "", 1, dial_in=True), left(TEN, "c-1", "", 0, dial_in=True))],
+         Match(("a",), INTERVAL)),
+    Case("m2 only a captioner was there", recording(NINE),
+         [evidence("a", joined(NINE, "c-1", "", 1, role="captioner"), left(TEN, "c-1", "", 0, role="captioner"))],
+         None),
+    Case("m2 whoever refused left before it began, the others stayed", recording(NINE + HALF),
+         [evidence("a", joined(NINE, "c-3", CEM, 3), left(NINE + MINUTE, "c-3", CEM, 2), joined(NINE, "c-1", ANA, 1))],
+         Match(("a",), INTERVAL)),
+    Case("m2 whoever refused was in the meeting before, and alone", recording(NINE + HALF),
+         [evidence("a", joined(NINE, "c-3", CEM, 1), left(NINE + MINUTE, "c-3", CEM, 0)),
+          people("b", NINE + HALF, TEN)], Match(("b",), INTERVAL)),
     Case("m3 the recorder was there", recording(NINE + MINUTE), [recorder("a", NINE + MINUTE, NINE + 31 * MINUTE)],
          Match(("a",), RECORDER)),
     Case("m3 the recorder goes before the people", recording(NINE + MINUTE),
@@ -176,6 +145,11 @@ CASES = [
          [people("a", NINE, TEN), evidence("b", files=(FILE,))], Match(("b",), WEBHOOK)),
     Case("m3 a webhook days late, nothing else", recording(NINE), [evidence("a", files=(FILE,))],
          Match(("a",), WEBHOOK)),
+    Case("m3 two files of one meeting, each named by its webhook", recording(NINE),
+         [evidence("a", files=("other.mp4", FILE)), people("b", NINE, TEN)], Match(("a",), WEBHOOK)),
+    Case("m3 days late, the recorder's own coming is heard of", recording(NINE + MINUTE),
+         [people("a", NINE, TEN), recorder("b", NINE + MINUTE, TEN), people("c", NINE + 96 * HOUR, NINE + 97 * HOUR)],
+         Match(("b",), RECORDER)),
     Case("m3 a webhook for another file", recording(NINE), [evidence("a", files=("other.mp4",))], None),
     Case("m3 the recorder's leaving was lost in the meeting before", recording(TEN + SECOND),
          [recorder("a", NINE), recorder("b", TEN + 3 * SECOND, TEN + HALF)], Match(("b",), RECORDER)),
@@ -187,7 +161,14 @@ CASES = [
          [people("a", NINE, TEN), people("b", NINE + 55 * MINUTE, TEN + HOUR)], Match(("a", "b"), INTERVAL)),
     Case("m4 two recorders truly overlap", recording(NINE),
          [recorder("b", NINE, NINE + HALF), recorder("a", NINE + SECOND, NINE + HALF)], Match(("a", "b"), RECORDER)),
+    Case("m4 three meetings truly overlap, a fourth ended before", recording(NINE + HALF),
+         [people("a", NINE, TEN), people("b", NINE, NINE + 31 * MINUTE), people("c", NINE + 59 * MINUTE, TEN + HOUR),
+          people("d", NINE, NINE + 29 * MINUTE)], Match(("a", "b", "c"), INTERVAL)),
     Case("m5 nothing is known", recording(NINE), [], None),
+    Case("m5 the meeting's row is not there yet", recording(NINE + MINUTE),
+         [people("a", NINE, TEN, known=False)], None),
+    Case("m5 the meeting's row came after its recording", recording(NINE + MINUTE), [people("a", NINE, TEN)],
+         Match(("a",), INTERVAL)),
     Case("m5 there is only a later meeting", recording(NINE), [people("a", TEN, TEN + HOUR)], None),
     Case("m5 it was opened but nobody came near", recording(NINE), [people("a", NINE - 5 * HOUR, NINE - HOUR)], None),
     Case("m5 the recorder points at a meeting that is not known", recording(NINE),

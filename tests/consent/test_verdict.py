@@ -2,14 +2,42 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import pytest
+from assent.consent.v1 import consent_service_pb2 as consent
+from assent.meeting.v1 import meeting_service_pb2 as meetings
 
 from consent_svc.domain.presence import Attendance
 from consent_svc.domain.rooms import ConsentPolicy, RoomSettings
-from consent_svc.domain.verdict import Answer, Decision, Person, Reason, Standing, decide
-from tests.consent.cases import ANA, BEN, HOUR, MINUTE, NINE, TEN, joined, meeting, room, says, session
+from consent_svc.domain.verdict import Answer, Decision, Person, Reason, Standing, Verdict, decide
+from consent_svc.insights import Insights
+from consent_svc.matching import match
+from tests.consent.calls import create
+from tests.consent.cases import (
+    ANA,
+    BEN,
+    CEM,
+    HOUR,
+    MINUTE,
+    NINE,
+    TEN,
+    Clock,
+    admission,
+    joined,
+    left,
+    meeting,
+    room,
+    says,
+    session,
+)  # fmt: skip
 from tests.consent.conftest import Store
+from tests.consent.evidences import recording
+from tests.consent.fake_whereby import FakeWhereby
+
+if TYPE_CHECKING:  # only the stubs' types know them
+    from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceAsyncStub
+    from assent.meeting.v1.meeting_service_pb2_grpc import MeetingServiceAsyncStub
 
 STRICT = RoomSettings(consent_policy=ConsentPolicy.KEEP_IF_ALL_GRANTED, consent_deadline=24 * HOUR)
 DEADLINE = TEN + 24 * HOUR
@@ -107,6 +135,66 @@ def test_m4_policies_of_several_meetings_join_on_the_strictest() -> None:
 def test_nothing_is_concluded_from_nothing() -> None:
     with pytest.raises(ValueError, match="at least one"):
         decide([], TEN)
+
+
+def test_a_verdict_tells_how_many_said_nothing_or_could_not_be_asked() -> None:
+    first = replace(standing(granted(1), SILENT, SILENT), strangers=2)
+    alone = decide([first], TEN)
+    assert (alone.unanswered, alone.unidentified, alone.ambiguous_meeting) == (2, 2, False)
+    second = replace(standing(denied(4), SILENT, meeting_id="m-2"), strangers=1)
+    both = decide([first, second], TEN)
+    assert (both.unanswered, both.unidentified, both.ambiguous_meeting) == (3, 3, True)
+    assert (both.decision, both.refusals) == (Decision.DELETE, (("m-2", 4),))
+
+
+def test_a_verdict_of_many_silent_people_at_the_deadline_names_none_of_them() -> None:
+    verdict = decide([replace(standing(granted(), SILENT, strict=True), strangers=1)], DEADLINE)
+    assert verdict == Verdict(
+        Decision.DELETE, Reason.UNANSWERED_AT_DEADLINE, rests_on=(("m-1", 1),), decide_at=DEADLINE,
+        unanswered=1, unidentified=1,
+    )  # fmt: skip
+
+
+async def test_a_verdict_is_told_over_grpc(
+    rooms: "MeetingServiceAsyncStub", answers: "ConsentServiceAsyncStub", store: Store, whereby: FakeWhereby
+) -> None:
+    for name in ("standup", "weekly"):
+        await create(rooms, name)
+        await rooms.OpenMeeting(meetings.OpenMeetingRequest(room_name=name))
+    await store.presence.record(joined(NINE, "c-2", "", 1, dial_in=True))
+    await store.answers.submit(says(ANA, Answer.DENIED, "r-1", "m-2"), NINE)
+    asked = consent.GetVerdictRequest(meeting_ids=["m-1", "m-2"])
+    verdict = (await answers.GetVerdict(asked)).verdict
+    assert (verdict.unanswered, verdict.unidentified, verdict.ambiguous_meeting) == (2, 1, True)
+    alone = (await answers.GetVerdict(consent.GetVerdictRequest(meeting_ids=["m-2", "m-2"]))).verdict
+    assert (alone.unanswered, alone.unidentified, alone.ambiguous_meeting) == (1, 0, False)
+
+
+async def test_m2_who_refused_and_left_before_it_was_recorded_is_heard(store: Store) -> None:
+    await store.rooms.add(room())
+    await store.meetings.open(meeting(), NINE)
+    await store.answers.submit(says(CEM, Answer.DENIED, "r-1"), NINE)
+    for event in (joined(NINE, "c-1", CEM, 1), left(NINE + MINUTE, "c-1", CEM, 0), joined(NINE + HOUR, "c-2", ANA, 1)):
+        await store.presence.record(event)
+    wanted = recording(NINE + HOUR)
+    found = match(wanted, await store.presence.evidence(wanted.whereby_room_name, wanted.filename))
+    assert found is not None
+    assert decide(await store.standings.standings(list(found.meeting_ids)), TEN).refusals == (("m-1", 1),)
+
+
+async def test_c6_where_nothing_was_heard_the_deadline_counts_from_when_whereby_closed_it(
+    store: Store, asking: Insights, clock: Clock
+) -> None:
+    strict = room(settings=STRICT)
+    await store.rooms.add(strict)
+    await store.meetings.open(meeting(of=strict), NINE)
+    await store.meetings.admit("m-1", admission(ANA), NINE)
+    clock.now = NINE + 2 * HOUR
+    await asking.reconcile()
+    [found] = await store.meetings.get("m-1")
+    assert not found.is_active(clock())
+    verdict = decide(await store.standings.standings(["m-1"]), found.closes_at)
+    assert (verdict.decision, verdict.decide_at) == (Decision.WAIT, found.closes_at + 24 * HOUR)
 
 
 async def test_c6_deny_then_grant_keeps_and_grant_then_deny_deletes(store: Store) -> None:
