@@ -56,13 +56,15 @@ class Answering:
         with suppress(asyncio.CancelledError):
             await self._running
 
-    async def submit(self, request: rpc.SubmitAnswerRequest) -> consent_pb2.RecordedAnswer:
-        """Commit one answer. Raises what consent_svc said of it, or DeadlineExceeded when it said nothing in time.
+    async def submit(self, request: rpc.SubmitAnswerRequest, traceparent: str = "") -> consent_pb2.RecordedAnswer:
+        """Commit one answer; it belongs to the trace given (W3C Trace Context), or else to the current one.
+
+        Raises what consent_svc said of it, or DeadlineExceeded when it said nothing in time.
 
         Then it may still be committed later; sent again with the same request id, it is committed once.
         """
         number = next(self._numbers)
-        trace = headers().get("traceparent", "")
+        trace = traceparent or headers().get("traceparent", "")
         pending = rpc.PendingAnswer(number=number, answer=request, traceparent=trace)
         done: asyncio.Future[consent_pb2.RecordedAnswer] = asyncio.get_running_loop().create_future()
         self._open[number] = _Open(pending, done)

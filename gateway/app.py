@@ -22,6 +22,7 @@ from gateway import (
 )
 from gateway.doorway import Doorway
 from gateway.parts import Parts
+from gateway.short_way import ShortWay
 
 _ROUTERS = [
     module.router
@@ -77,17 +78,13 @@ def create_app(parts: Parts) -> FastAPI:
         app.include_router(router)
     pages.install(app, _taken())
     settings = parts.settings
-    app.add_middleware(
-        Doorway,
-        metrics=parts.metrics,
-        headers={
-            "Content-Security-Policy": pages.content_security_policy(
-                settings.gateway_url, settings.whereby_room_origin
-            ),
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "strict-origin-when-cross-origin",
-        },
-    )
+    headers = {
+        "Content-Security-Policy": pages.content_security_policy(settings.gateway_url, settings.whereby_room_origin),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "strict-origin-when-cross-origin",
+    }
+    app.add_middleware(Doorway, metrics=parts.metrics, headers=headers)
+    app.add_middleware(ShortWay, parts=parts, headers=headers)
     return app
 
 

@@ -15,18 +15,20 @@ from gateway.access import ensure_meeting, found, meeting_for, no_meeting
 from gateway.auth import Answerer
 from gateway.parts import Gateway, Parts
 from gateway.problems import may_fail
+from gateway.settings import Settings
 from gateway.shapes import Body, Id, Line, moment
 from gateway.tokens import Identity, SignedIn
 
 router = APIRouter(tags=["consent"])
 
+ROUTE = "/v1/meetings/{meeting_id}/consent"
+REQUEST_ID = r"^[\x21-\x7e]{1,200}$"
+
 RequestId = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        min_length=1,
-        max_length=200,
-        pattern=r"^[\x21-\x7e]+$",
+        pattern=REQUEST_ID,
         description="Made by the client for each press of a button: a repetition changes nothing.",
     ),
 ]
@@ -84,22 +86,30 @@ class Consent(BaseModel):
     counts: Counts
 
 
-@router.post("/v1/meetings/{meeting_id}/consent", responses=may_fail(400, 401, 403, 404, 413, 422, 503))
+@router.post(ROUTE, responses=may_fail(400, 401, 403, 404, 413, 422, 503))
 async def submit_answer(
     meeting_id: Id, new: NewAnswer, identity: Answerer, gateway: Gateway, request_id: RequestId = None
 ) -> StoredAnswer:
     """Grant or deny that the audio is kept; at any time, also after the meeting. 200 means it is committed."""
     ensure_meeting(identity, meeting_id)
-    request = rpc.SubmitAnswerRequest(
+    known_by = request_id or str(uuid.uuid4())
+    request = request_of(meeting_id, identity.participant_id, new, known_by, gateway.settings)
+    return stored_shape(await _submitted(request, identity, gateway))
+
+
+def request_of(
+    meeting_id: str, participant_id: str, new: NewAnswer, request_id: str, settings: Settings
+) -> rpc.SubmitAnswerRequest:
+    """An answer, as consent_svc takes it."""
+    return rpc.SubmitAnswerRequest(
         meeting_id=meeting_id,
-        participant_id=identity.participant_id,
+        participant_id=participant_id,
         answer=consent_pb2.ANSWER_GRANTED if new.consent_given else consent_pb2.ANSWER_DENIED,
-        request_id=request_id or str(uuid.uuid4()),
+        request_id=request_id,
         notice_version=new.notice_version,
         language=new.language,
-        fingerprint_hash=_hashed(new.fingerprint, gateway.settings.fingerprint_key.get_secret_value()),
+        fingerprint_hash=_hashed(new.fingerprint, settings.fingerprint_key.get_secret_value()),
     )
-    return stored_shape(await _submitted(request, identity, gateway))
 
 
 def stored_shape(stored: consent_pb2.RecordedAnswer) -> StoredAnswer:
@@ -124,7 +134,7 @@ async def _submitted(request: rpc.SubmitAnswerRequest, identity: Identity, parts
         return await parts.answering.submit(request)
 
 
-@router.get("/v1/meetings/{meeting_id}/consent", responses=may_fail(401, 403, 404, 503))
+@router.get(ROUTE, responses=may_fail(401, 403, 404, 503))
 async def get_consent(meeting_id: Id, identity: Answerer, gateway: Gateway) -> Consent:
     """The caller's own answer and the meeting's counts, for its participants and its owner."""
     ensure_meeting(identity, meeting_id)

@@ -23,12 +23,33 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _QUIET = {"/healthz", "/readyz", "/metrics"}
 
 
+class Figures:
+    """Counts and logs requests when they are answered."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def note(self, scope: Scope, route: str, status: int, began: float, **fields: str) -> None:
+        """One request; `began` by the performance counter."""
+        seconds = time.perf_counter() - began
+        self._metrics.requests.labels(scope["method"], route, status).inc()
+        self._metrics.seconds.labels(route).observe(seconds)
+        if route not in _QUIET:
+            ms = round(seconds * 1000, 1)
+            log.info("request", method=scope["method"], route=route, status=status, ms=ms, **fields)
+
+
+def request_id_of(asked: str) -> str:
+    """What a request is known by in the logs: what its sender wishes, where that can be one."""
+    return asked if _REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
+
+
 class Doorway:
     """ASGI middleware around the whole app. `headers` go on every response that does not name its own."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, headers: Mapping[str, str]) -> None:
         self._app = app
-        self._metrics = metrics
+        self._figures = Figures(metrics)
         self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,8 +58,7 @@ class Doorway:
             await self._app(scope, receive, send)
             return
         received = Headers(scope=scope)
-        asked_id = received.get("x-request-id", "")
-        request_id = asked_id if _REQUEST_ID.fullmatch(asked_id) else uuid.uuid4().hex
+        request_id = request_id_of(received.get("x-request-id", ""))
         structlog.contextvars.bind_contextvars(request_id=request_id)
         with span(f"{scope['type']} {scope.get('method', 'GET')}", received):
             if scope["type"] == "http":
@@ -69,7 +89,10 @@ class Doorway:
             detail = "something failed on our side; it is logged: try again, then tell the operator"
             await problem(500, "INTERNAL", detail)(scope, receive, sent)
         finally:
-            self._count(scope, status, time.perf_counter() - began)
+            route = _route(scope)
+            # Ids of the API; a page's address may be a secret of its own.
+            ids = scope.get("path_params", {}) if route.startswith("/v1/") else {}
+            self._figures.note(scope, route, status, began, **ids)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -84,19 +107,9 @@ class Doorway:
             return
         await self._app(scope, _replayed(body, receive), send)
 
-    def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        route = _route(scope)
-        self._metrics.requests.labels(scope["method"], route, status).inc()
-        self._metrics.seconds.labels(route).observe(seconds)
-        if route not in _QUIET:
-            fields = {"method": scope["method"], "route": route, "status": status, "ms": round(seconds * 1000, 1)}
-            # Ids of the API; a page's address may be a secret of its own.
-            ids = scope.get("path_params", {}) if route.startswith("/v1/") else {}
-            log.info("request", **fields, **ids)
-
 
 def _route(scope: Scope) -> str:
-    # The route, not the path: ids would make a figure each, and paths may hold somebody's secret.
+    # Not the path: ids would make a figure each, and paths may hold somebody's secret.
     return getattr(scope.get("route"), "path", "page" if "endpoint" in scope else "none")
 
 

@@ -82,14 +82,18 @@ class Tokens:
 
     async def identify(self, token: str) -> Identity:
         """Who holds this token. Raises Unauthenticated (TOKEN_INVALID, TOKEN_EXPIRED), Unavailable as `KeySet.key`."""
-        known = self._known.get(token)
-        if known is not None and known.expires_at > self._clock():
+        if known := self.remembered(token):
             return known
         identity = await self._verify(token)
         while len(self._known) >= _REMEMBERED:
             del self._known[next(iter(self._known))]
         self._known[token] = identity
         return identity
+
+    def remembered(self, token: str) -> Identity | None:
+        """Who holds this token, where it was found good before and still is."""
+        known = self._known.get(token)
+        return known if known is not None and known.expires_at > self._clock() else None
 
     def issue(self, meeting_id: str, participant_id: str) -> str:
         """A token that says who somebody is in one meeting. It never expires: an answer may be changed years later."""
