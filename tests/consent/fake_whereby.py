@@ -7,7 +7,7 @@ from datetime import datetime
 from chassis.errors import Unavailable
 from consent_svc.domain.meetings import Meeting
 from consent_svc.domain.presence import Session
-from consent_svc.domain.rooms import Room
+from consent_svc.domain.rooms import Room, RoomSettings
 from consent_svc.opening import MEETING_LENGTH
 from tests.consent.cases import meeting
 
@@ -17,6 +17,8 @@ class FakeWhereby:
 
     def __init__(self) -> None:
         self.asked = 0
+        # As what each meeting was asked for.
+        self.settings: list[RoomSettings] = []
         self.standing: set[str] = set()
         self.away = self.keeps_all = False
         self.sessions: dict[str, list[Session]] = {}
@@ -37,6 +39,7 @@ class FakeWhereby:
 
     async def create_meeting(self, room: Room, closes_at: datetime) -> Meeting:
         self.asked += 1
+        self.settings.append(room.settings)
         meeting_id = f"m-{self.asked}"
         await self._tell()
         await self.answers.wait()

@@ -5,11 +5,14 @@ from dataclasses import replace
 
 import pytest
 from assent.meeting.v1.meeting_events_pb2 import PresenceChanged
+from sqlalchemy import text
 
+from chassis.database import Database
 from chassis.errors import AlreadyExists, NotFound
 from consent_svc.domain.rooms import RESERVED_NAMES, RoomMode, RoomSettings, fault_of_name, fault_of_settings
 from tests.consent.cases import HOUR, NINE, OWNER, TEN, meeting, room
 from tests.consent.conftest import Store
+from tests.eventually import eventually
 
 
 @pytest.mark.parametrize("name", ["a", "standup", "team-9", "9", "-", "a" * 64])
@@ -99,3 +102,27 @@ async def test_a_name_used_again_does_not_lead_into_the_old_meeting(store: Store
     await store.rooms.add(room(owner="somebody else"))
     assert await store.meetings.active("standup", TEN) is None
     assert await store.meetings.page("standup", "somebody else", None, 10) == []
+
+
+async def test_c1_answers_and_a_rooms_deletion_wait_for_each_other_in_one_order(
+    postgres_store: Store, database: Database
+) -> None:
+    await postgres_store.rooms.add(room())
+    for n, name in enumerate(("m-2", "m-1")):  # so that the table's own order is the wrong one
+        await postgres_store.meetings.open(meeting(name, started_at=NINE + n * 9 * HOUR), NINE + n * 9 * HOUR)
+    lock = text("SELECT 1 FROM meetings WHERE meeting_id = :name FOR NO KEY UPDATE")
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+
+    async def removal_waits() -> bool:
+        async with database.begin() as looking:
+            return bool(await looking.scalar(waiting))
+
+    async with database.begin() as answers:
+        await answers.execute(lock, {"name": "m-1"})
+        removal = asyncio.create_task(postgres_store.rooms.remove("standup", OWNER, TEN))
+        await eventually(removal_waits)
+        await answers.execute(lock, {"name": "m-2"})
+    await removal
+    assert not [one for one in await postgres_store.meetings.get("m-1", "m-2") if one.closed_at is None]
