@@ -263,6 +263,20 @@ async def test_a_wording_that_nobody_was_shown_is_not_found(stack: Stack, digest
     assert reply.headers["cache-control"] == "no-store"
 
 
+async def test_openapi_tells_what_comes(stack: Stack) -> None:
+    paths = (await stack.http.get("/openapi.json")).json()["paths"]
+    described = paths["/v1/meetings/{meeting_id}/consent/receipt"]["get"]
+    assert described["responses"]["200"]["content"].keys() == {"application/json", "application/jose"}
+    assert described["responses"].keys() == {"200", "401", "403", "404", "422", "503"}
+    assert [(one["name"], one["required"]) for one in described["parameters"]] == [
+        ("meeting_id", True),
+        ("revision", False),
+    ]
+    notice = paths["/v1/notices/{hash}"]["get"]
+    assert notice["responses"].keys() == {"200", "404", "503"}
+    assert "security" not in notice
+
+
 async def test_the_page_keeps_its_address_to_itself(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     meeting, who = await answered(stack, "secret-address")
     token = (await link_of(stack, meeting, who))["Authorization"].removeprefix("Bearer ")
