@@ -40,7 +40,7 @@ class _Arrived:
 
 
 class ShortWay:
-    """ASGI middleware around everything else. `headers` go on every response."""
+    """ASGI, before everything else: `app` is the long way. `headers` go on every response."""
 
     def __init__(self, app: ASGIApp, parts: Parts, headers: Mapping[str, str]) -> None:
         self._app = app
