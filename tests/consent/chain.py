@@ -1,4 +1,4 @@
-"""Checks a history as an outsider does, who has only its entries and the description in consent_svc/history.py."""
+"""Checks a history as an outsider does, with only its entries and what consent_svc/history/chain.py says of them."""
 
 import hashlib
 import json
