@@ -1,6 +1,6 @@
 """The errors that more than one module raises."""
 
-from chassis.errors import AlreadyExists, FailedPrecondition, NotFound
+from chassis.errors import AlreadyExists, FailedPrecondition, Internal, NotFound
 
 
 def room_exists(name: str) -> AlreadyExists:
@@ -47,4 +47,13 @@ def notice_changed(version: str, language: str) -> FailedPrecondition:
     return FailedPrecondition(
         f"version {version} has other words in {language}: give the changed wording a new version",
         reason="NOTICE_CHANGED",
+    )
+
+
+def history_not_intact(revision: int) -> Internal:
+    """Somebody got past what keeps the history as it was written."""
+    return Internal(
+        f"revision {revision} of the history is not as it was written: GET …/consent/history/check tells more, "
+        "…/consent/history?format=jsonl hands out the rest; tell the operator",
+        reason="HISTORY_NOT_INTACT",
     )

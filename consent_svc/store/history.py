@@ -2,14 +2,17 @@
 
 from typing import Any, cast
 
+import structlog
 from sqlalchemy import Row, func, select
 
 from chassis.database import Database
 from consent_svc.domain.answers import HistoryEnd, HistoryEntry, HistoryLine
 from consent_svc.domain.verdict import Answer
-from consent_svc.errors import meeting_not_found
+from consent_svc.errors import history_not_intact, meeting_not_found
 from consent_svc.store.meetings import require_meeting
 from consent_svc.store.tables import HISTORY, MEETINGS
+
+log = structlog.get_logger()
 
 # As it is hashed, and as text: a time that somebody made impossible must still be read, to be named.
 _TIME = func.to_char(func.timezone("UTC", HISTORY.c.answered_at), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
@@ -51,15 +54,23 @@ class PostgresHistory:
 
 
 def entry_of(row: Row[Any]) -> HistoryEntry:
-    """The entry in a row of HISTORY."""
+    """The entry in a row of HISTORY. Raises Internal (HISTORY_NOT_INTACT) where it was changed to no answer at all."""
     return HistoryEntry(
         meeting_id=row.meeting_id,
         revision=row.revision,
         participant_digest=row.participant_digest,
-        answer=Answer(row.answer),
+        answer=_answer_of(row),
         answered_at=row.answered_at,
         notice_version=row.notice_version,
         language=row.language,
         previous_hash=row.previous_hash,
         hash=row.hash,
     )
+
+
+def _answer_of(row: Row[Any]) -> Answer:
+    try:
+        return Answer(row.answer)
+    except ValueError:
+        log.error("history_not_intact", meeting_id=row.meeting_id, revision=row.revision)
+        raise history_not_intact(row.revision) from None

@@ -12,8 +12,10 @@ import pytest
 from assent.consent.v1 import consent_service_pb2 as consent
 from sqlalchemy import make_url
 
+from chassis.errors import Internal
 from consent_svc.history.verification import Fault
 from deploy.local import Postgres
+from tests.consent.calls import refused
 from tests.consent.cases import NINE, meeting, room
 from tests.consent.conftest import Store
 from tests.consent.histories import entries, fault_of
@@ -111,6 +113,15 @@ async def test_c5_one_flipped_byte_among_ten_thousand_answers_is_found_and_named
         joint = ": " if what.startswith("its") else " "
         assert fault == Fault(revision, f"revision {revision}{joint}{what.format(next=revision + 1)}"), column
     assert not (await verified(answers)).HasField("fault")
+
+
+async def test_c5_what_is_no_answer_any_more_is_not_listed_as_one(
+    filled: Store, answers: "ConsentServiceAsyncStub", superuser: asyncpg.Connection
+) -> None:
+    listed = answers.ListHistory
+    async with flipped(superuser, "answer", 7):
+        assert await refused(listed(consent.ListHistoryRequest(meeting_id="m-1")), Internal) == "HISTORY_NOT_INTACT"
+    assert len((await listed(consent.ListHistoryRequest(meeting_id="m-1", page_size=9))).entries) == 9
 
 
 async def test_c5_a_head_that_was_altered_is_found(
