@@ -35,16 +35,17 @@ def print_rates(rows: Sequence[Compared]) -> None:
 def print_cpu(rows: Sequence[Compared]) -> None:
     """Who worked how long for an answer, what it caused afterwards included."""
     groups = [group for group in _GROUPS if any(_cpu(series, group) >= 0.0005 for row in rows for series in row)]
-    print(f"\n{'CPU ms an answer':<19}" + "".join(f" {group:>14}" for group in groups) + f" {'all':>8}")
+    print(f"\n{'CPU ms an answer':<19}" + "".join(f" {group:>14}" for group in groups) + f" {'all':>8} {'ratio':>6}")
     for row in rows:
+        of_assent = sum(_cpu(row[0], group) for group in groups)
         for series in row:
             spent = [_cpu(series, group) for group in groups]
             print(
                 f"{series.clients:>7} {series.name:<11}"
                 + "".join(f" {milliseconds:>14.3f}" for milliseconds in spent)
-                + f" {sum(spent):>8.3f}"
+                + f" {sum(spent):>8.3f} {sum(spent) / of_assent:>6.2f}"
             )
-    print("asking: the load client, or pgbench")
+    print("asking: the load client, or pgbench; ratio: to assent's")
 
 
 def print_aims(rows: Sequence[Compared]) -> None:
