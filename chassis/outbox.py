@@ -8,7 +8,7 @@ rolled back.
 import asyncio
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -33,7 +33,13 @@ log = structlog.get_logger()
 
 _BATCH = 500
 _POLL = 1.0
+# In a rush, let those gather that will be folded into one.
+_RUSH = 20
+_GATHER = 0.1
 _CHANNEL = "outbox"
+
+Folding = Mapping[type[Message], Callable[[Any], str]]
+"""By the kind of event, what an event of this kind is about."""
 
 _OUTBOX = Table(
     "outbox",
@@ -98,11 +104,16 @@ def _values(events: Sequence[tuple[Message, Mapping[str, str]]]) -> tuple[Any, .
 
 
 class OutboxRelay:
-    """Publishes a database's outbox for as long as it is entered. Of several replicas one works at a time."""
+    """Publishes a database's outbox for as long as it is entered. Of several replicas one works at a time.
 
-    def __init__(self, database: Database, bus: Bus) -> None:
+    `folding` tells for a kind of event what it is about: of those that wait at the same time and are about the same,
+    only the last is published. For events that say no more than "look again".
+    """
+
+    def __init__(self, database: Database, bus: Bus, folding: Folding | None = None) -> None:
         self._database = database
         self._bus = bus
+        self._folding = {kind.DESCRIPTOR.full_name: (kind, about) for kind, about in (folding or {}).items()}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -150,12 +161,27 @@ class OutboxRelay:
 
     async def _publish_batch(self, connection: AsyncConnection) -> bool:
         rows = (await connection.execute(_OUTBOX.select().order_by(_OUTBOX.c.id).limit(_BATCH))).all()
-        sent = [self._bus.publish_raw(row.subject, row.payload, row.message_id, row.headers) for row in rows]
-        results = await asyncio.gather(*sent, return_exceptions=True)
-        stored = [row.id for row, result in zip(rows, results, strict=True) if result is None]
+        groups: dict[object, list[Any]] = {}
+        for row in rows:
+            groups.setdefault(self._about(row), []).append(row)
+        # In the order of the last of each: a folded event must not be overtaken by one that came before it.
+        waiting = sorted(groups.values(), key=lambda group: group[-1].id)
+        results = await asyncio.gather(*(self._publish(group[-1]) for group in waiting), return_exceptions=True)
+        stored = [row.id for group, result in zip(waiting, results, strict=True) if result is None for row in group]
         if stored:
-            await connection.execute(_OUTBOX.delete().where(_OUTBOX.c.id.in_(stored)))
+            await connection.exec_driver_sql("DELETE FROM outbox WHERE id = ANY($1::bigint[])", (stored,))
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+        if self._folding and len(rows) >= _RUSH:
+            await asyncio.sleep(_GATHER)
         return len(rows) == _BATCH
+
+    def _about(self, row: Any) -> object:
+        if row.subject not in self._folding:
+            return row.id
+        kind, about = self._folding[row.subject]
+        return row.subject, about(kind.FromString(row.payload))
+
+    async def _publish(self, row: Any) -> None:
+        await self._bus.publish_raw(row.subject, row.payload, row.message_id, row.headers)

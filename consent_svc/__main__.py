@@ -18,7 +18,7 @@ from chassis.database import Database
 from chassis.outbox import OutboxRelay
 from chassis.server import Server
 from chassis.settings import load
-from consent_svc.events import WebhookEvents
+from consent_svc.events import FOLDING, WebhookEvents
 from consent_svc.history.check import check_export
 from consent_svc.insights import Insights
 from consent_svc.opening import Opening
@@ -63,7 +63,7 @@ async def serve(settings: Settings) -> None:
         consent_service_pb2.DESCRIPTOR.services_by_name["ConsentService"],
     )
     insights = Insights(whereby, meetings, presence, utc_now, timedelta(seconds=settings.consent_insights_seconds))
-    async with store, bus, whereby, OutboxRelay(store, bus), insights:
+    async with store, bus, whereby, OutboxRelay(store, bus, FOLDING), insights:
         WebhookEvents(bus, presence).subscribe()
         await server.run_until_signalled()
 

@@ -18,6 +18,7 @@ from assent.meeting.v1.meeting_events_pb2 import (
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.bus import Bus, Delivery
+from chassis.outbox import Folding
 from consent_svc.domain.answers import RecordedAnswer
 from consent_svc.domain.presence import ClientEvent, FinishedEvent, Presence, PresenceEvent, SessionEvent
 from consent_svc.domain.verdict import Answer
@@ -25,6 +26,13 @@ from consent_svc.domain.verdict import Answer
 log = structlog.get_logger()
 
 CONSUMER = "consent"
+
+FOLDING: Folding = {
+    AnswerSubmitted: lambda event: event.meeting_id,
+    PresenceChanged: lambda event: event.meeting_id,
+    EvidenceRecorded: lambda event: event.meeting_id,
+}
+"""Each only says that a meeting is to be looked at again: of a hundred in one rush, the last one says it all."""
 Webhook = TypeVar("Webhook", ClientJoined, ClientLeft, SessionStarted, SessionEnded, RecordingFinished)
 
 

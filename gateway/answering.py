@@ -24,6 +24,9 @@ ANSWER_SECONDS = 1.8
 """Of the two seconds within which whoever answers learns how it went."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
+_IN_FLIGHT = 2
+_GATHER = 0.02
+"""Seconds for which answers gather while so many messages wait for a first outcome: a lone one never waits."""
 
 
 @dataclass(eq=False)
@@ -44,6 +47,8 @@ class Answering:
         self._open: dict[int, _Open] = {}
         self._unsent: list[int] = []
         self._wake = asyncio.Event()
+        self._told = asyncio.Event()
+        self._in_flight = 0
         self._running: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -99,6 +104,7 @@ class Answering:
 
     def _begin_again(self) -> None:
         self._unsent = list(self._open)
+        self._in_flight = 0
         ended, self._wake = self._wake, asyncio.Event()
         ended.set()  # the stream that ended looks for more no longer
         if self._unsent:
@@ -115,9 +121,19 @@ class Answering:
             answers = [self._open[number].pending for number in self._unsent if number in self._open]
             self._unsent.clear()
             if answers:
+                self._in_flight += 1
                 yield rpc.SubmitAnswersRequest(answers=answers)
+                await self._gather()
+
+    async def _gather(self) -> None:
+        if self._in_flight >= _IN_FLIGHT:
+            self._told.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), _GATHER)
 
     def _tell(self, response: rpc.SubmitAnswersResponse) -> None:
+        self._in_flight = max(0, self._in_flight - 1)
+        self._told.set()
         for outcome in response.outcomes:
             one = self._open.get(outcome.number)
             if one is None or one.done.done():

@@ -47,6 +47,7 @@ class HttpServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,  # nothing here asks for an address
                 timeout_graceful_shutdown=_GRACE,
             )
         )

@@ -20,7 +20,10 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class AnswerSubmitted(_message.Message):
-    """Somebody answered, or changed their answer. Who is left out: ask GetVerdict or GetConsent."""
+    """Somebody answered, or changed their answer. Who is left out: ask GetVerdict or GetConsent. After each answer there is
+    at least one event with its revision or a later one: of several that come at nearly the same time, one may stand for
+    all.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
