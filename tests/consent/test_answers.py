@@ -3,13 +3,17 @@
 import asyncio
 import random
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from assent.consent.v1.consent_events_pb2 import AnswerSubmitted
 from assent.consent.v1.consent_pb2 import ANSWER_DENIED
+from sqlalchemy import text
 
 from chassis.database import Database
-from chassis.errors import NotFound
+from chassis.errors import AlreadyExists, InvalidArgument, NotFound
+from consent_svc.domain.answers import RecordedAnswer
+from consent_svc.domain.receipts import Terms
 from consent_svc.domain.standings import Counts
 from consent_svc.domain.verdict import Answer, Decision, decide
 from consent_svc.store.answers import PostgresAnswers
@@ -181,6 +185,96 @@ async def test_a_standing_keeps_when_somebody_first_granted(opened: Store) -> No
     [person] = standing.people
     assert (person.answer, person.revision, person.first_granted_at) == (GRANTED, 4, NINE + MINUTE)
     assert standing.revision == 4
+
+
+async def test_c3_a_request_id_that_comes_with_another_answer_is_refused(opened: Store) -> None:
+    granted = await opened.answers.submit(says(ANA, GRANTED, "r-1"), NINE)
+    with pytest.raises(AlreadyExists) as refused:
+        await opened.answers.submit(says(ANA, DENIED, "r-1"), TEN)
+    assert refused.value.reason == "REQUEST_ID_REUSED"
+    assert await opened.answers.of_participant("m-1", ANA) == granted
+    assert len(await opened.history.page("m-1", 0, 10)) == 1
+
+
+async def test_answers_that_wait_together_end_each_in_its_own_way(opened_postgres: Store) -> None:
+    before = await opened_postgres.answers.submit(says(BEN, DENIED, "r-0"), NINE)
+    submissions = [
+        says(ANA, GRANTED, "r-1"),
+        says(ANA, DENIED, "r-2"),
+        says(ANA, GRANTED, "r-1"),  # its reply was lost
+        says(ANA, DENIED, "r-1"),  # another answer under the same id
+        says(BEN, DENIED, "r-0"),  # committed long ago
+        says(CEM, GRANTED, "r-1", meeting_id="m-404"),
+        replace(says("stranger", DENIED, "r-1"), presence_required=True),
+        says(CEM, GRANTED, "nul\0in it"),
+        says(CEM, DENIED, "r-9"),
+    ]
+    ended = await asyncio.gather(
+        *(opened_postgres.answers.submit(one, NINE + MINUTE) for one in submissions), return_exceptions=True
+    )
+    first, second, again, reused, old, unknown, stranger, unwritable, last = ended
+    assert isinstance(first, RecordedAnswer)
+    assert isinstance(second, RecordedAnswer)
+    assert isinstance(last, RecordedAnswer)
+    assert (first.revision, second.revision, last.revision) == (2, 3, 4)
+    assert (again, old) == (first, before)
+    assert [type(one) for one in (reused, unknown, stranger, unwritable)] == [
+        AlreadyExists, NotFound, NotFound, InvalidArgument,
+    ]  # fmt: skip
+    assert [entry.revision for entry in await opened_postgres.history.page("m-1", 0, 10)] == [1, 2, 3, 4]
+    assert await current(opened_postgres, ANA) is DENIED
+
+
+async def test_an_answer_in_a_meeting_that_somebody_holds_keeps_no_other_waiting(
+    opened_postgres: Store, database: Database
+) -> None:
+    await opened_postgres.rooms.add(room("retro"))
+    await opened_postgres.meetings.open(meeting("m-2", room("retro")), NINE)
+    async with database.begin() as holding:
+        await holding.execute(text("SELECT FROM meetings WHERE meeting_id = 'm-1' FOR UPDATE"))
+        waiting = asyncio.create_task(opened_postgres.answers.submit(says(ANA, DENIED, "r-1"), NINE))
+        for number in range(20):
+            submission = says(BEN, GRANTED, f"r-{number}", meeting_id="m-2")
+            assert (await opened_postgres.answers.submit(submission, NINE)).revision == number + 1
+        assert not waiting.done()
+    assert (await waiting).revision == 1
+
+
+async def test_c2_two_replicas_racing_in_ten_meetings_leave_no_gap_and_no_deadlock(
+    opened_postgres: Store, database: Database
+) -> None:
+    for number in range(10):
+        await opened_postgres.rooms.add(room(f"room-{number}"))
+        await opened_postgres.meetings.open(meeting(f"m-{number}-", room(f"room-{number}")), NINE)
+    replicas = [PostgresAnswers(database, TERMS), PostgresAnswers(database, TERMS)]
+    rng = random.Random(7)
+    work = [
+        rng.choice(replicas).submit(
+            says(rng.choice((ANA, BEN, CEM)), rng.choice((GRANTED, DENIED)), f"r-{n}", f"m-{rng.randrange(10)}-"), NINE
+        )
+        for n in range(400)
+    ]
+    recorded = await asyncio.gather(*work)
+    for number in range(10):
+        lines = await opened_postgres.history.page(f"m-{number}-", 0, 1000)
+        mine = [one for one in recorded if one.meeting_id == f"m-{number}-"]
+        assert [line.revision for line in lines] == list(range(1, len(mine) + 1))
+        assert all(after.previous_hash == before.hash for before, after in pairwise(lines))
+        for who in (ANA, BEN, CEM):
+            last = max((one for one in mine if one.participant_id == who), key=lambda one: one.revision)
+            assert await opened_postgres.answers.of_participant(f"m-{number}-", who) == last
+
+
+async def test_the_terms_of_an_answer_are_kept_with_it(opened_postgres: Store, database: Database) -> None:
+    await opened_postgres.answers.submit(says(ANA, GRANTED, "r-1"), NINE)
+    later = Terms.of({"controller": "Its successor"})
+    replica = PostgresAnswers(database, later)
+    await asyncio.gather(*(replica.submit(says(BEN, DENIED, f"r-{n}"), NINE) for n in range(5)))
+    async with database.begin() as connection:
+        hashes = list(await connection.scalars(text("SELECT terms_hash FROM history ORDER BY revision")))
+        kept = set(await connection.scalars(text("SELECT document FROM terms")))
+    assert hashes == [TERMS.hash] + [later.hash] * 5
+    assert kept == {TERMS.document, later.document}
 
 
 async def test_an_answer_whose_event_cannot_be_written_is_not_committed(
