@@ -65,8 +65,8 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
-    """One person's answer, ready but for the end of its request id."""
+class Request:
+    """One person's answer, ready but for the end of its request id: twelve hexadecimal digits between head and tail."""
 
     head: bytes
     tail: bytes
@@ -91,7 +91,7 @@ class _Run:
         self.busy = 0
         self.finished = asyncio.Event()
 
-    def take(self) -> tuple[int, _Request]:
+    def take(self) -> tuple[int, Request]:
         """The next request and its number."""
         number = self.sent
         self.sent = number + 1
@@ -135,7 +135,7 @@ class _Client(asyncio.Protocol):
         if self.waiting:
             data = self.waiting + data
         end = data.find(b"\r\n\r\n") + 4
-        if end < 4 or len(data) < end + _content_length(data[:end]):
+        if end < 4 or len(data) < end + content_length(data[:end]):
             self.waiting = data
             return
         self.waiting = b""
@@ -182,7 +182,8 @@ class _Client(asyncio.Protocol):
             self.run.finished.set()
 
 
-def _content_length(head: bytes) -> int:
+def content_length(head: bytes) -> int:
+    """Of a reply's body, in bytes. Raises ValueError where the head does not tell."""
     lowered = head.lower()
     at = lowered.find(b"\r\ncontent-length:")
     if at < 0:
@@ -190,19 +191,20 @@ def _content_length(head: bytes) -> int:
     return int(lowered[at + 17 : lowered.index(b"\r\n", at + 2)])
 
 
-def _requests(plan: Plan) -> list[_Request]:
+def _requests(plan: Plan) -> list[Request]:
     """What is asked, in this order and then again from the start: any person, either answer, equally likely."""
     chance = random.Random(plan.seed)
     meetings = {meeting_id: place for place, (meeting_id, _) in enumerate(plan.people)}
     ready = [
-        _ready(plan, person, meetings[plan.people[person][0]], given)
+        ready_request(plan, person, meetings[plan.people[person][0]], given)
         for person in range(len(plan.people))
         for given in (b"true", b"false")
     ]
     return [chance.choice(ready) for _ in range(_CHOICES)]
 
 
-def _ready(plan: Plan, person: int, meeting: int, given: bytes) -> _Request:
+def ready_request(plan: Plan, person: int, meeting: int, given: bytes) -> Request:
+    """An answer (`true` or `false`) of one of the plan's people; `meeting` is the place of theirs among all."""
     meeting_id, token = plan.people[person]
     body = b'{"consent_given":%b,"notice_version":"2026-01","language":"en"}' % given
     head = (
@@ -210,7 +212,7 @@ def _ready(plan: Plan, person: int, meeting: int, given: bytes) -> _Request:
         f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         f"Idempotency-Key: {plan.key}"
     )
-    return _Request(head.encode(), b"\r\n\r\n" + body, person, meeting, given)
+    return Request(head.encode(), b"\r\n\r\n" + body, person, meeting, given)
 
 
 async def _play(plan: Plan) -> Round:
