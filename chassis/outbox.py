@@ -33,9 +33,8 @@ log = structlog.get_logger()
 
 _BATCH = 500
 _POLL = 1.0
-# In a rush, let those gather that will be folded into one.
-_RUSH = 20
-_GATHER = 0.1
+# Between two batches: the first event goes out at once, and those that follow it closely gather.
+_GATHER = 0.05
 _CHANNEL = "outbox"
 
 Folding = Mapping[type[Message], Callable[[Any], str]]
@@ -148,9 +147,11 @@ class OutboxRelay:
         try:
             while True:
                 self._wake.clear()
-                while await self._publish_batch(connection):
-                    pass
-                await self._woken()
+                published = await self._publish_batch(connection)
+                if published == 0:
+                    await self._woken()
+                elif published < _BATCH:
+                    await asyncio.sleep(_GATHER)
         finally:
             # Ends the session, and with it the lock and the listener: the pool must not hand them to others.
             await connection.invalidate()
@@ -159,7 +160,7 @@ class OutboxRelay:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), _POLL)
 
-    async def _publish_batch(self, connection: AsyncConnection) -> bool:
+    async def _publish_batch(self, connection: AsyncConnection) -> int:
         rows = (await connection.execute(_OUTBOX.select().order_by(_OUTBOX.c.id).limit(_BATCH))).all()
         groups: dict[object, list[Any]] = {}
         for row in rows:
@@ -173,9 +174,7 @@ class OutboxRelay:
         for result in results:
             if isinstance(result, BaseException):
                 raise result
-        if self._folding and len(rows) >= _RUSH:
-            await asyncio.sleep(_GATHER)
-        return len(rows) == _BATCH
+        return len(rows)
 
     def _about(self, row: Any) -> object:
         if row.subject not in self._folding:
