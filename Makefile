@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup stubs format lint types breaking check test browser up down status demo bench k8s-check
+.PHONY: help setup stubs format lint types breaking check test chaos browser up down status demo bench k8s-check
 
 TOOLS := .tools
 UV := $(TOOLS)/uv/bin/uv
@@ -57,6 +57,9 @@ check: lint types breaking k8s-check  ## Everything that needs no running part: 
 
 test: setup browser  ## Every test, on real parts. ARGS="tests/consent -k C3" picks some.
 	$(RUN)pytest $(ARGS)
+
+chaos: setup  ## 20 kills of Postgres under 20,000 answers, half of each for the services; make test has a small one.
+	ASSENT_CHAOS_KILLS=20 ASSENT_CHAOS_ANSWERS=20000 $(RUN)pytest $(ARGS) tests/chaos
 
 browser: setup
 	@$(RUN)python -m deploy.local.browser >/dev/null

@@ -1,0 +1,1 @@
+"""What must survive when parts die under load."""
