@@ -24,15 +24,19 @@ ANSWER_SECONDS = 1.8
 """Of the two seconds within which whoever answers learns how it went."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
-_IN_FLIGHT = 2
-_GATHER = 0.02
-"""Seconds for which answers gather while so many messages wait for a first outcome: a lone one never waits."""
+_LOOK_SECONDS = 0.05
+"""Between two looks at who has waited too long: a timer for each of them would cost more than its answer."""
+# Answers gather while so many messages have had no outcome yet (but no longer than this), and a moment longer where
+# many come: a lone one never waits.
+_IN_FLIGHT, _LONGEST_GATHERING = 2, 0.02
+_MANY, _MOMENT = 4, 0.003
 
 
 @dataclass(eq=False)
 class _Open:
     pending: rpc.PendingAnswer
     done: "asyncio.Future[consent_pb2.RecordedAnswer]"
+    until: float
 
 
 class Answering:
@@ -49,17 +53,16 @@ class Answering:
         self._wake = asyncio.Event()
         self._told = asyncio.Event()
         self._in_flight = 0
-        self._running: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        self._running = asyncio.create_task(self._run(), name="answers")
+        self._tasks = [asyncio.create_task(self._run(), name="answers"), asyncio.create_task(self._give_up_late())]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._running is not None
-        self._running.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._running
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def submit(self, request: rpc.SubmitAnswerRequest, traceparent: str = "") -> consent_pb2.RecordedAnswer:
         """Commit one answer; it belongs to the trace given (W3C Trace Context), or else to the current one.
@@ -68,23 +71,27 @@ class Answering:
 
         Then it may still be committed later; sent again with the same request id, it is committed once.
         """
+        loop = asyncio.get_running_loop()
         number = next(self._numbers)
         trace = traceparent or headers().get("traceparent", "")
         pending = rpc.PendingAnswer(number=number, answer=request, traceparent=trace)
-        done: asyncio.Future[consent_pb2.RecordedAnswer] = asyncio.get_running_loop().create_future()
-        self._open[number] = _Open(pending, done)
+        one = self._open[number] = _Open(pending, loop.create_future(), loop.time() + ANSWER_SECONDS)
         self._unsent.append(number)
         self._wake.set()
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await done
-        except TimeoutError:
-            raise DeadlineExceeded(
-                "it is not known yet whether the answer is stored: send it again with the same Idempotency-Key",
-                reason="ANSWER_UNCONFIRMED",
-            ) from None
+            return await one.done
         finally:
             del self._open[number]
+
+    async def _give_up_late(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            for one in list(self._open.values()):  # the oldest first
+                if one.until > loop.time():
+                    break
+                if not one.done.done():
+                    one.done.set_exception(_unconfirmed())
 
     async def _run(self) -> None:
         pause = _FIRST_PAUSE
@@ -123,13 +130,15 @@ class Answering:
             if answers:
                 self._in_flight += 1
                 yield rpc.SubmitAnswersRequest(answers=answers)
-                await self._gather()
+                await self._gather(len(answers))
 
-    async def _gather(self) -> None:
+    async def _gather(self, sent: int) -> None:
         if self._in_flight >= _IN_FLIGHT:
             self._told.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._told.wait(), _GATHER)
+                await asyncio.wait_for(self._told.wait(), _LONGEST_GATHERING)
+        if sent >= _MANY:
+            await asyncio.sleep(_MOMENT)
 
     def _tell(self, response: rpc.SubmitAnswersResponse) -> None:
         self._in_flight = max(0, self._in_flight - 1)
@@ -143,3 +152,10 @@ class Answering:
             else:
                 refusal = outcome.refusal
                 one.done.set_exception(of_code(refusal.code, refusal.message, refusal.reason))
+
+
+def _unconfirmed() -> DeadlineExceeded:
+    return DeadlineExceeded(
+        "it is not known yet whether the answer is stored: send it again with the same Idempotency-Key",
+        reason="ANSWER_UNCONFIRMED",
+    )

@@ -1,6 +1,7 @@
 """What every request passes on its way in and out: its id, a bounded body, the log, the figures, the last net."""
 
 import asyncio
+import itertools
 import re
 import time
 import uuid
@@ -18,6 +19,7 @@ log = structlog.get_logger()
 
 LARGEST_BODY = 64 * 1024
 _BODY_SECONDS = 10.0
+_PROCESS, _NUMBERS = uuid.uuid4().hex[:12], itertools.count(1)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Asked every few seconds by machines.
 _QUIET = {"/healthz", "/readyz", "/metrics"}
@@ -29,11 +31,15 @@ class Figures:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def note(self, scope: Scope, route: str, status: int, began: float, **fields: str) -> None:
-        """One request; `began` by the performance counter."""
-        seconds = time.perf_counter() - began
-        self._metrics.requests.labels(scope["method"], route, status).inc()
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One request."""
+        self._metrics.requests.labels(method, route, status).inc()
         self._metrics.seconds.labels(route).observe(seconds)
+
+    def note(self, scope: Scope, route: str, status: int, began: float, **fields: str) -> None:
+        """One request, with a line in the log; `began` by the performance counter."""
+        seconds = time.perf_counter() - began
+        self.count(scope["method"], route, status, seconds)
         if route not in _QUIET:
             ms = round(seconds * 1000, 1)
             log.info("request", method=scope["method"], route=route, status=status, ms=ms, **fields)
@@ -41,7 +47,7 @@ class Figures:
 
 def request_id_of(asked: str) -> str:
     """What a request is known by in the logs: what its sender wishes, where that can be one."""
-    return asked if _REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
+    return asked if asked and _REQUEST_ID.fullmatch(asked) else f"{_PROCESS}{next(_NUMBERS):020x}"
 
 
 class Doorway:
