@@ -102,9 +102,9 @@ class Answering:
                     pause = _FIRST_PAUSE
                     self._tell(response)
             except grpc.aio.AioRpcError as error:
-                log.warning(
-                    "answers_interrupted", status=error.code().name, error=error.details(), open=len(self._open)
-                )
+                log.warning("answers_interrupted", status=error.code().name, open=len(self._open))
+            except Exception as error:
+                log.error("answers_failed", open=len(self._open), exc_info=error)
             self._begin_again()
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)

@@ -51,7 +51,9 @@ class AnswerStream:
             if len(self._open) >= MOST_OPEN:
                 await asyncio.wait(self._open, return_when=asyncio.FIRST_COMPLETED)
 
-    def _read_all(self, _: "asyncio.Task[None]") -> None:
+    def _read_all(self, reading: "asyncio.Task[None]") -> None:
+        if not reading.cancelled():
+            reading.exception()  # a caller who is gone is told by the stream itself
         self._reading = False
         self._changed.set()
 
