@@ -37,6 +37,13 @@ class _Open:
     pending: rpc.PendingAnswer
     done: "asyncio.Future[consent_pb2.RecordedAnswer]"
     until: float
+    # The message that it left with; several share one.
+    message: "_Message | None" = None
+
+
+@dataclass(eq=False)
+class _Message:
+    open: int
 
 
 class Answering:
@@ -82,6 +89,7 @@ class Answering:
             return await one.done
         finally:
             del self._open[number]
+            self._left(one)
 
     async def _give_up_late(self) -> None:
         loop = asyncio.get_running_loop()
@@ -92,6 +100,14 @@ class Answering:
                     break
                 if not one.done.done():
                     one.done.set_exception(_unconfirmed())
+
+    def _left(self, one: _Open) -> None:
+        if one.message is None:
+            return
+        one.message.open -= 1
+        if one.message.open == 0:
+            self._in_flight -= 1
+            self._told.set()
 
     async def _run(self) -> None:
         pause = _FIRST_PAUSE
@@ -112,6 +128,8 @@ class Answering:
     def _begin_again(self) -> None:
         self._unsent = list(self._open)
         self._in_flight = 0
+        for one in self._open.values():
+            one.message = None
         ended, self._wake = self._wake, asyncio.Event()
         ended.set()  # the stream that ended looks for more no longer
         if self._unsent:
@@ -125,12 +143,15 @@ class Answering:
                 return
             mine.clear()
             # Whoever has given up meanwhile is left out.
-            answers = [self._open[number].pending for number in self._unsent if number in self._open]
+            leaving = [self._open[number] for number in self._unsent if number in self._open]
             self._unsent.clear()
-            if answers:
+            if leaving:
+                message = _Message(len(leaving))
+                for one in leaving:
+                    one.message = message
                 self._in_flight += 1
-                yield rpc.SubmitAnswersRequest(answers=answers)
-                await self._gather(len(answers))
+                yield rpc.SubmitAnswersRequest(answers=[one.pending for one in leaving])
+                await self._gather(len(leaving))
 
     async def _gather(self, sent: int) -> None:
         if self._in_flight >= _IN_FLIGHT:
@@ -141,8 +162,6 @@ class Answering:
             await asyncio.sleep(_MOMENT)
 
     def _tell(self, response: rpc.SubmitAnswersResponse) -> None:
-        self._in_flight = max(0, self._in_flight - 1)
-        self._told.set()
         for outcome in response.outcomes:
             one = self._open.get(outcome.number)
             if one is None or one.done.done():
