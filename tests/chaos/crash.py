@@ -19,8 +19,9 @@ _ANYWHERE = 0.02  # seconds: within a commit, or between two of them
 
 @dataclass(frozen=True)
 class Crash:
-    """When it happened, in seconds on the monotonic clock."""
+    """When it happened, in seconds on the monotonic clock, and to how many presses that were under way."""
 
+    under_way: int
     killed: float
     # When the part was there again, as far as it says so itself.
     returned: float
@@ -46,7 +47,7 @@ async def crash_under_load(stack: Stack, part: str, clients: Clients, kills: int
 
 
 async def _crash(stack: Stack, part: str, clients: Clients) -> Crash:
-    killed = time.monotonic()
+    under_way, killed = clients.tally.under_way, time.monotonic()
     await asyncio.to_thread(_kill, stack, part)
     await asyncio.to_thread(stack.start, part)
     returned = time.monotonic()
@@ -55,7 +56,7 @@ async def _crash(stack: Stack, part: str, clients: Clients) -> Crash:
             await clients.acknowledged(clients.tally.acknowledged + 1)
     except TimeoutError:
         raise AssertionError(f"{part} runs again, but for {COMES_BACK:.0f} s nothing was acknowledged") from None
-    return Crash(killed, returned, time.monotonic())
+    return Crash(under_way, killed, returned, time.monotonic())
 
 
 def _kill(stack: Stack, part: str) -> None:

@@ -78,6 +78,11 @@ class Tally:
             self.changed.append(press)
 
     @property
+    def under_way(self) -> int:
+        """Presses that are not acknowledged yet."""
+        return len(self.presses) - self.acknowledged
+
+    @property
     def retried(self) -> int:
         """Presses that were not told 200 when they were first sent."""
         return sum(press.sent > 1 for press in self.presses)
