@@ -19,7 +19,7 @@ from tests.gateway.conftest import Stack
 TEXTS = WEB / "texts"
 KEPT: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("notice_hashes.json").read_text())
 LANGUAGES = sorted(path.stem for path in TEXTS.glob("*.json"))
-TODO = """
+ADVICE = """
 The words that people are asked with were changed, and their version was not. Answers are proven by the hash of the
 words, so a version's words never change: give notice_version a new value in every file of gateway/web/texts, and add
 that version's hashes to tests/gateway/notice_hashes.json (never take the old ones out)."""
@@ -50,7 +50,7 @@ def notice(language: str, texts: Path = TEXTS) -> consent_pb2.Notice:
 def test_a_version_keeps_its_words(language: str) -> None:
     found = notice(language)
     digest = hashlib.sha256(found.wording.encode()).hexdigest()
-    assert KEPT.get(found.version, {}).get(language) == digest, TODO
+    assert KEPT.get(found.version, {}).get(language) == digest, ADVICE
 
 
 def test_every_language_asks_with_the_same_version() -> None:
