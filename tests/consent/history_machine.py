@@ -41,11 +41,11 @@ PEOPLE = st.sampled_from(["ana", "ben", "cem"])
 # As words: so they are told in a history that fails.
 ANSWERS = st.sampled_from(["granted", "denied"])
 WORDINGS = st.sampled_from([("2026-01", "en"), ("2026-02", "pt-BR"), ("2026-02", "ja")])
+TURNS = st.sampled_from([1, 2, 5, 10, 20, 50, 100, 400])
 MINUTES = st.sampled_from([0, 1, 2, 30, 31, 400])
-# One choice instead of many: most of the time goes into choosing.
-FEW = st.sampled_from(
-    [few for size in (2, 3, 4) for few in product(product(("ana", "ben"), ("granted", "denied")), repeat=size)]
-)
+# One choice instead of many: most of the time goes into choosing. Up to twelve at once, who wait for each other.
+_EACH = list(product(("ana", "ben"), ("granted", "denied")))
+FEW = st.sampled_from([few * times for times in (1, 4) for size in (2, 3) for few in product(_EACH, repeat=size)])
 ORDERS = st.sampled_from(list(permutations(STORY)))
 
 
@@ -72,6 +72,10 @@ class Histories(RuleBasedStateMachine):
     def answers(self, who: str, meeting: str, answer: str, wording: tuple[str, str]) -> Submission:
         return self._send("answers", self._referee.new_submission(meeting, who, Answer(answer), wording))
 
+    @rule(target=requests, request=requests)
+    def changes_their_mind(self, request: Submission) -> Submission:
+        return self._send("changes their mind", self._referee.other_submission(request))
+
     @rule(target=requests, who=PEOPLE, meeting=NAMES, answer=ANSWERS)
     def answers_and_the_reply_is_lost(self, who: str, meeting: str, answer: str) -> Submission:
         submission = self._referee.new_submission(meeting, who, Answer(answer))
@@ -84,10 +88,11 @@ class Histories(RuleBasedStateMachine):
         self._play("dies before commit", self._referee.dies_before_commit(submission))
         return submission
 
-    @rule(target=requests, who=PEOPLE, meeting=NAMES, answer=ANSWERS, turns=st.sampled_from([1, 2, 5, 20, 100, 400]))
-    def gives_up_waiting_and_tries_again(self, who: str, meeting: str, answer: str, turns: int) -> Submission:
+    @rule(target=requests, who=PEOPLE, meeting=NAMES, answer=ANSWERS, few=FEW, turns=TURNS)
+    def gives_up_waiting_and_tries_again(self, who: str, meeting: str, answer: str, few: Few, turns: int) -> Submission:
         submission = self._referee.new_submission(meeting, who, Answer(answer))
-        self._play("gives up waiting", self._referee.gives_up_waiting(submission, turns))
+        others = self._few(meeting, few)
+        self._play("gives up waiting", self._referee.gives_up_waiting(submission, others, turns))
         return submission
 
     @rule(target=requests, who=st.sampled_from([OUTSIDER, "cem"]), meeting=NAMES | st.just(NOWHERE), answer=ANSWERS)

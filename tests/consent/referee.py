@@ -3,9 +3,9 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Coroutine, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from itertools import cycle
 from typing import Any, TypeVar
 
 from assent.consent.v1.consent_events_pb2 import AnswerSubmitted
@@ -17,6 +17,7 @@ from consent_svc.domain.presence import PresenceEvent
 from consent_svc.domain.rooms import ConsentPolicy, RoomSettings
 from consent_svc.domain.verdict import Answer, Decision, decide
 from tests.consent.cases import HOUR, NINE, OWNER, admission, meeting, room
+from tests.consent.conftest import Store
 from tests.consent.ledger import Ledger, Outcome
 from tests.consent.stages import Stage, submit
 
@@ -43,12 +44,23 @@ class Referee:
         self.meetings = {name: self._ledger(name) for name in (*SETTINGS, NOWHERE)}
         self._rooms: set[str] = set()
         self._requests: Counter[tuple[str, str]] = Counter()
+        self._replicas = (stage.replicas[place] for place in cycle((0, 1)))
+
+    @property
+    def _store(self) -> Store:
+        return self._stage.replicas[0]
 
     def new_submission(self, name: str, who: str, answer: Answer, wording: tuple[str, str] = ("", "")) -> Submission:
         """An answer with a request id of its own. People count for themselves: they share request ids."""
         self._requests[name, who] += 1
         request_id = f"r-{self._requests[name, who]}"
         return Submission(self.meetings[name].meeting_id, who, answer, request_id, *wording, "one fingerprint")
+
+    def other_submission(self, submission: Submission) -> Submission:
+        """The other answer of the same person, with a request id of its own."""
+        name = submission.meeting_id.rpartition("-")[0]
+        own = self.new_submission(name, submission.participant_id, _other(submission.answer))
+        return replace(own, presence_required=submission.presence_required)
 
     async def begin(self) -> None:
         """Open the first two meetings."""
@@ -63,7 +75,7 @@ class Referee:
         if not ledger.is_open:
             await self._open(name)
         meeting_id = ledger.meeting_id
-        assert await self._stage.store.meetings.admit(meeting_id, admission("", user_id=who), self.now) == who
+        assert await self._store.meetings.admit(meeting_id, admission("", user_id=who), self.now) == who
         ledger.opened.setdefault(who, self.now)
         ledger.take([])
         await self._compare_standing(ledger)
@@ -83,30 +95,31 @@ class Referee:
         outcome = await self._stage.dies_before_commit(submission, self.now)
         await self._judge([outcome] if outcome else [], submission)
 
-    async def gives_up_waiting(self, submission: Submission, turns: int) -> None:
-        """The caller leaves after that many turns of the event loop, committed or not, and tries again at once."""
-        first = asyncio.create_task(submit(self._stage.store.answers, submission, self.now))
-        while turns and not first.done():
+    async def gives_up_waiting(self, submission: Submission, others: Sequence[Submission], turns: int) -> None:
+        """One of several callers leaves after that many turns of the event loop, and tries again at once."""
+        here, there = self._stage.replicas
+        middle = len(others) // 2
+        waiting = [*others[:middle], submission, *others[middle:]]
+        calls = [asyncio.create_task(submit(here.answers, one, self.now)) for one in waiting]
+        while turns and not calls[middle].done():
             await asyncio.sleep(0)
             turns -= 1
-        first.cancel()
-        with suppress(asyncio.CancelledError):
-            await first
-        replied = [] if first.cancelled() else [first.result()]
-        await self._judge(replied + await self._submit(submission))
+        calls[middle].cancel()
+        await asyncio.wait(calls)
+        replied = [call.result() for call in calls if not call.cancelled()]
+        await self._judge([*replied, await submit(there.answers, submission, self.now)])
 
     async def uses_the_id_again(self, submission: Submission) -> None:
         """For the other answer."""
-        other = Answer.DENIED if submission.answer is Answer.GRANTED else Answer.GRANTED
         if self._ledger_of(submission).answer_of(submission):
             self._tally["request ids used for another answer"] += 1
-        await self._judge(await self._submit(replace(submission, answer=other)))
+        await self._judge(await self._submit(replace(submission, answer=_other(submission.answer))))
 
     async def tells(self, name: str, *events: PresenceEvent, together: bool = False) -> None:
         """Webhooks: one, several at once, or several that are taken in together."""
-        ledger, presence = self.meetings[name], self._stage.store.presence
+        ledger = self.meetings[name]
         each = [events] if together else [(event,) for event in events]
-        news = await _at_once([presence.record(*some) for some in each])
+        news = await _at_once([next(self._replicas).presence.record(*some) for some in each])
         expected = ledger.sightings.add(*events)
         assert any(news) == expected, f"C6: whether {events} told anything new: {news}"
         ledger.take([])
@@ -120,7 +133,7 @@ class Referee:
 
     async def deletes_the_room(self, name: str, made_again: bool) -> None:
         """Perhaps somebody else takes the name."""
-        ledger, rooms = self.meetings[name], self._stage.store.rooms
+        ledger, rooms = self.meetings[name], self._store.rooms
         of = ledger.meeting.room
         if of in self._rooms:
             await rooms.remove(of, OWNER, self.now)
@@ -135,7 +148,7 @@ class Referee:
 
     async def asks_for_a_verdict(self, names: Sequence[str], later: timedelta = timedelta(0)) -> None:
         ledgers, now = [self.meetings[name] for name in names], self.now + later
-        asking = self._stage.store.standings.standings([ledger.meeting_id for ledger in ledgers])
+        asking = self._store.standings.standings([ledger.meeting_id for ledger in ledgers])
         if not all(ledger.is_open for ledger in ledgers):
             return await _refused(asking, "MEETING_NOT_FOUND")
         verdict = decide(await asking, now)
@@ -162,7 +175,7 @@ class Referee:
             await self._compare_presence(ledger)
             if ledger.is_open:
                 await self._compare_whole_history(ledger)
-                ledger.check_counts(await self._stage.store.standings.counts(ledger.meeting_id))
+                ledger.check_counts(await self._store.standings.counts(ledger.meeting_id))
         for names in (["standup"], ["board"], ["retro"], ["board", "standup"]):
             await self.asks_for_a_verdict(names)
             await self.asks_for_a_verdict(names, later=200 * HOUR)
@@ -172,8 +185,10 @@ class Referee:
     # How it is judged
 
     async def _submit(self, *submissions: Submission) -> list[Outcome]:
-        answers = self._stage.store.answers
-        return await _at_once([submit(answers, submission, self.now) for submission in submissions])
+        # No two callers find the same time: it goes back and forth from one to the next.
+        times = [self.now + (-1) ** place * timedelta(seconds=place) for place in range(len(submissions))]
+        calls = zip(self._replicas, submissions, times, strict=False)
+        return await _at_once([submit(replica.answers, one, now) for replica, one, now in calls])
 
     async def _judge(self, outcomes: list[Outcome], *untold: Submission) -> None:
         submissions = [outcome.submission for outcome in outcomes] + list(untold)
@@ -188,11 +203,11 @@ class Referee:
         await self._compare_history(ledger)
         if ledger.is_open:
             for who in people:
-                ledger.check_answer(who, await self._stage.store.answers.of_participant(ledger.meeting_id, who))
+                ledger.check_answer(who, await self._store.answers.of_participant(ledger.meeting_id, who))
             await self._compare_standing(ledger)
 
     async def _compare_history(self, ledger: Ledger) -> None:
-        page = self._stage.store.history.page(ledger.meeting_id, 0, 1000)
+        page = self._store.history.page(ledger.meeting_id, 0, 1000)
         if ledger.is_open:
             ledger.check_history(await page)
         else:
@@ -200,12 +215,12 @@ class Referee:
 
     async def _compare_standing(self, ledger: Ledger) -> None:
         if ledger.is_open:
-            [standing] = await self._stage.store.standings.standings([ledger.meeting_id])
+            [standing] = await self._store.standings.standings([ledger.meeting_id])
             ledger.check_standing(standing)
 
     async def _compare_presence(self, ledger: Ledger) -> None:
         about = ledger.meeting
-        evidence = await self._stage.store.presence.evidence(about.whereby_room_name, f"{about.meeting_id}.mp4")
+        evidence = await self._store.presence.evidence(about.whereby_room_name, f"{about.meeting_id}.mp4")
         if ledger.sightings.is_empty and not ledger.is_open:
             assert evidence == [], f"C6: presence of a meeting that nobody told of: {evidence}"
             return
@@ -217,12 +232,12 @@ class Referee:
         assert said == expected, f"C6: {said} instead of {expected}"
 
     async def _compare_whole_history(self, ledger: Ledger) -> None:
-        history, meeting_id = self._stage.store.history, ledger.meeting_id
+        history, meeting_id = self._store.history, ledger.meeting_id
         pages = [await history.page(meeting_id, after, 20) for after in range(0, len(ledger.answers) + 1, 20)]
         ledger.check_whole_history([entry for page in pages for entry in page], await history.end(meeting_id))
 
     async def _compare_events(self) -> None:
-        published = await self._stage.store.published()
+        published = await self._store.published()
         events = [event for event in published if isinstance(event, AnswerSubmitted)]
         told = [(one.meeting_id, one.revision, one.answer == ANSWER_GRANTED) for one in events]
         answers = [answer for ledger in self.meetings.values() for answer in ledger.answers]
@@ -238,7 +253,7 @@ class Referee:
                 self._tally["late retries that found a changed answer"] += changed
 
     async def _open(self, name: str) -> None:
-        ledger, store = self.meetings[name], self._stage.store
+        ledger, store = self.meetings[name], self._store
         ledger.meeting = replace(ledger.meeting, started_at=self.now, closes_at=self.now + 8 * HOUR)
         self._rooms.add(ledger.meeting.room)
         await store.rooms.add(room(ledger.meeting.room, settings=SETTINGS[name]))
@@ -251,6 +266,10 @@ class Referee:
 
     def _ledger_of(self, submission: Submission) -> Ledger:
         return self.meetings[submission.meeting_id.rpartition("-")[0]]
+
+
+def _other(answer: Answer) -> Answer:
+    return Answer.DENIED if answer is Answer.GRANTED else Answer.GRANTED
 
 
 async def _at_once(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

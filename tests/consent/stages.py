@@ -1,4 +1,4 @@
-"""The stages that histories are played on: data that stays, and a service over it that starts and ends."""
+"""The stages that histories are played on: data that stays, and a service of two replicas that starts and ends."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -31,10 +31,10 @@ WHERE datname = current_database() AND wait_event_type = 'Lock'
 class Stage(Protocol):
     """Where a history is played."""
 
-    store: Store
+    replicas: tuple[Store, Store]
 
     def run(self, play: Coroutine[Any, Any, T]) -> T:
-        """Play until the end, on the stage's own event loop."""
+        """Play until the end, on the stage's own event loop. Raises AssertionError where that does not come."""
 
     async def clear(self) -> None:
         """Make ready for a new history, whose meetings have ids of their own."""
@@ -57,16 +57,24 @@ async def submit(answers: Answers, submission: Submission, now: datetime) -> Out
         return Outcome(submission, now, refusal=error.reason)
 
 
+async def _in_time(play: Coroutine[Any, Any, T]) -> T:
+    try:
+        async with asyncio.timeout(60):
+            return await play
+    except TimeoutError as error:
+        raise AssertionError("C1: no reply within a minute") from error
+
+
 class _OwnLoop:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
 
     def run(self, play: Coroutine[Any, Any, T]) -> T:
-        return self._loop.run_until_complete(play)
+        return self._loop.run_until_complete(_in_time(play))
 
     async def settle(self) -> None:
         if others := asyncio.all_tasks() - {asyncio.current_task()}:
-            await asyncio.wait(others, timeout=10)
+            await asyncio.wait(others)
 
     def __enter__(self) -> Self:
         return self
@@ -84,17 +92,20 @@ class MemoryStage(_OwnLoop):
         super().__init__()
         self._make = make
         self._memory = Memory()
-        self.store = make(self._memory)
+        self.replicas = self._start()
 
     async def clear(self) -> None:
         self._memory = Memory()
         await self.restart()
 
     async def restart(self) -> None:
-        self.store = self._make(self._memory)
+        self.replicas = self._start()
+
+    def _start(self) -> tuple[Store, Store]:
+        return self._make(self._memory), self._make(self._memory)
 
     async def dies_before_commit(self, submission: Submission, now: datetime) -> Outcome | None:
-        answering = asyncio.create_task(submit(self.store.answers, submission, now))
+        answering = asyncio.create_task(submit(self.replicas[0].answers, submission, now))
         answering.cancel()  # before it began: what is done here is done at once
         await asyncio.wait([answering])
         await self.restart()
@@ -108,7 +119,7 @@ class PostgresStage(_OwnLoop):
         super().__init__()
         self._connections = AsyncExitStack()
         self.run(self._connect(postgres, name))
-        self.store = store_in_postgres(self._database)
+        self.replicas = self._start()
 
     async def _connect(self, postgres: Postgres, name: str) -> None:
         # Made on the loop that they are used on.
@@ -121,13 +132,16 @@ class PostgresStage(_OwnLoop):
         await self.restart()
 
     async def restart(self) -> None:
-        self.store = store_in_postgres(self._database)
+        self.replicas = self._start()
+
+    def _start(self) -> tuple[Store, Store]:
+        return store_in_postgres(self._database), store_in_postgres(self._database)
 
     async def dies_before_commit(self, submission: Submission, now: datetime) -> Outcome | None:
         """Hold the meeting's row, so that nobody commits, and end the connections that wait for it."""
         async with self._owner.begin() as holding:
             await holding.execute(_LOCK, {"meeting_id": submission.meeting_id})
-            answering = asyncio.create_task(submit(self.store.answers, submission, now))
+            answering = asyncio.create_task(submit(self.replicas[0].answers, submission, now))
 
             async def ended() -> bool:
                 async with self._owner.begin() as killing:
