@@ -275,6 +275,7 @@ class Bus:
             with span(f"consume {durable}", received[0].headers if len(received) == 1 else None):
                 await handle([message for _, message in read])
         except Exception as error:
+            still_working.cancel()  # each is kept alive by itself from here on
             log.info("events_separated", durable=durable, count=len(read), error=_brief(error))
             for one, _ in read:
                 await self._handle(kind, durable, one, lambda delivery: handle([delivery.message]))

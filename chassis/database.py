@@ -21,6 +21,9 @@ if TYPE_CHECKING:  # a class for the type checker alone
 
     DriverConnection = PoolConnectionProxy[asyncpg.Record]
 
+_COMMAND_SECONDS = 20.0
+"""Above every limit of the server's: a connection that died silently answers nothing at all."""
+
 _SESSION = {
     # An acknowledged commit is on disk, whatever the server's default is.
     "synchronous_commit": "on",
@@ -35,6 +38,8 @@ _GONE = (
     asyncpg.InsufficientResourcesError,
     asyncpg.LockNotAvailableError,
     asyncpg.CannotConnectNowError,
+    # A standby behind the address, or a server that was demoted.
+    asyncpg.ReadOnlySQLTransactionError,
 )
 
 
@@ -60,7 +65,7 @@ class Database:
             max_overflow=0,
             pool_timeout=5,
             pool_pre_ping=True,
-            connect_args={"server_settings": _SESSION, "timeout": 5},
+            connect_args={"server_settings": _SESSION, "timeout": 5, "command_timeout": _COMMAND_SECONDS},
         )
         _, driver_arguments = self.engine.dialect.create_connect_args(make_url(url))
         self._driver_pool = asyncpg.create_pool(
@@ -69,6 +74,7 @@ class Database:
             max_size=DRIVER_CONNECTIONS,
             server_settings=_SESSION | _BY_KEY,
             timeout=5,
+            command_timeout=_COMMAND_SECONDS,
             reset=_as_it_is,
         )
 
@@ -113,6 +119,9 @@ class Database:
                 yield connection
         except asyncpg.DataError as error:
             raise _impossible() from error
+        except asyncpg.ReadOnlySQLTransactionError as error:
+            await self._driver_pool.expire_connections()
+            raise _unavailable() from error
         except (OSError, TimeoutError, *_GONE) as error:
             raise _unavailable() from error
 

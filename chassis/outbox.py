@@ -17,7 +17,7 @@ import asyncpg
 import structlog
 from alembic import op
 from google.protobuf.message import Message
-from sqlalchemy import JSON, BigInteger, Column, DateTime, Identity, LargeBinary, MetaData, Table, Text, func, text
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Identity, LargeBinary, Text, func, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -40,16 +40,7 @@ _CHANNEL = "outbox"
 Folding = Mapping[type[Message], Callable[[Any], str]]
 """By the kind of event, what an event of this kind is about."""
 
-_OUTBOX = Table(
-    "outbox",
-    MetaData(),
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("subject", Text, nullable=False),
-    Column("message_id", Text, nullable=False),
-    Column("payload", LargeBinary, nullable=False),
-    Column("headers", JSON, nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-)
+_OLDEST = "SELECT id, subject, message_id, payload, headers::text AS headers FROM outbox ORDER BY id LIMIT $1"
 
 
 def create_table(role: str | None) -> None:
@@ -136,6 +127,8 @@ class OutboxRelay:
                     await self._relay_while_leader(connection)
             except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ServiceError) as error:
                 log.warning("outbox_interrupted", error=f"{type(error).__name__}: {error}")
+            except Exception as error:  # a relay that has ended would let every event wait for ever
+                log.error("outbox_failed", exc_info=error)
             await asyncio.sleep(_POLL)
 
     async def _relay_while_leader(self, connection: AsyncConnection) -> None:
@@ -147,7 +140,7 @@ class OutboxRelay:
         try:
             while True:
                 self._wake.clear()
-                published = await self._publish_batch(connection)
+                published = await self._publish_batch(driver)
                 if published == 0:
                     await self._woken()
                 elif published < _BATCH:
@@ -160,27 +153,29 @@ class OutboxRelay:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), _POLL)
 
-    async def _publish_batch(self, connection: AsyncConnection) -> int:
-        rows = (await connection.execute(_OUTBOX.select().order_by(_OUTBOX.c.id).limit(_BATCH))).all()
-        groups: dict[object, list[Any]] = {}
+    async def _publish_batch(self, driver: "asyncpg.Connection[asyncpg.Record]") -> int:
+        rows = await driver.fetch(_OLDEST, _BATCH)
+        groups: dict[object, list[asyncpg.Record]] = {}
         for row in rows:
             groups.setdefault(self._about(row), []).append(row)
         # In the order of the last of each: a folded event must not be overtaken by one that came before it.
-        waiting = sorted(groups.values(), key=lambda group: group[-1].id)
+        waiting = sorted(groups.values(), key=lambda group: group[-1]["id"])
         results = await asyncio.gather(*(self._publish(group[-1]) for group in waiting), return_exceptions=True)
-        stored = [row.id for group, result in zip(waiting, results, strict=True) if result is None for row in group]
+        stored = [row["id"] for group, result in zip(waiting, results, strict=True) if result is None for row in group]
         if stored:
-            await connection.exec_driver_sql("DELETE FROM outbox WHERE id = ANY($1::bigint[])", (stored,))
+            await driver.execute("DELETE FROM outbox WHERE id = ANY($1::bigint[])", stored)
         for result in results:
+            if isinstance(result, asyncio.CancelledError):
+                raise ConnectionError("publishing was broken off")
             if isinstance(result, BaseException):
                 raise result
         return len(rows)
 
-    def _about(self, row: Any) -> object:
-        if row.subject not in self._folding:
-            return row.id
-        kind, about = self._folding[row.subject]
-        return row.subject, about(kind.FromString(row.payload))
+    def _about(self, row: asyncpg.Record) -> object:
+        if row["subject"] not in self._folding:
+            return row["id"]
+        kind, about = self._folding[row["subject"]]
+        return row["subject"], about(kind.FromString(row["payload"]))
 
-    async def _publish(self, row: Any) -> None:
-        await self._bus.publish_raw(row.subject, row.payload, row.message_id, row.headers)
+    async def _publish(self, row: asyncpg.Record) -> None:
+        await self._bus.publish_raw(row["subject"], row["payload"], row["message_id"], json.loads(row["headers"]))

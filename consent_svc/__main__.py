@@ -64,7 +64,7 @@ async def serve(settings: Settings) -> None:
     )
     insights = Insights(whereby, meetings, presence, utc_now, timedelta(seconds=settings.consent_insights_seconds))
     async with store, bus, whereby, OutboxRelay(store, bus, FOLDING), insights:
-        WebhookEvents(bus, presence).subscribe()
+        WebhookEvents(bus, presence, utc_now).subscribe()
         await server.run_until_signalled()
 
 

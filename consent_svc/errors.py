@@ -1,6 +1,6 @@
 """The errors that more than one module raises."""
 
-from chassis.errors import AlreadyExists, FailedPrecondition, Internal, NotFound
+from chassis.errors import AlreadyExists, DeadlineExceeded, FailedPrecondition, Internal, NotFound
 
 
 def room_exists(name: str) -> AlreadyExists:
@@ -57,3 +57,8 @@ def history_not_intact(revision: int) -> Internal:
         "…/consent/history?format=jsonl hands out the rest; tell the operator",
         reason="HISTORY_NOT_INTACT",
     )
+
+
+def answer_late() -> DeadlineExceeded:
+    """Nobody waits for it any more, and something else may have been said since."""
+    return DeadlineExceeded("the answer came too late to be stored: send it again", reason="ANSWER_LATE")

@@ -1,5 +1,6 @@
 """Takes in what Whereby's webhooks told, and says what this service publishes."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -20,7 +21,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from chassis.bus import Bus, Delivery
 from chassis.outbox import Folding
 from consent_svc.domain.answers import RecordedAnswer
-from consent_svc.domain.presence import ClientEvent, FinishedEvent, Presence, PresenceEvent, SessionEvent
+from consent_svc.domain.presence import ClientEvent, FinishedEvent, Presence, PresenceEvent, SessionEvent, is_believable
 from consent_svc.domain.verdict import Answer
 
 log = structlog.get_logger()
@@ -60,9 +61,10 @@ def evidence_recorded(meeting_id: str) -> EvidenceRecorded:
 class WebhookEvents:
     """Consumes the webhooks that the gateway published."""
 
-    def __init__(self, bus: Bus, presence: Presence) -> None:
+    def __init__(self, bus: Bus, presence: Presence, now: Callable[[], datetime]) -> None:
         self._bus = bus
         self._presence = presence
+        self._now = now
 
     def subscribe(self) -> None:
         """Consume from now on, and first what came while we were away."""
@@ -77,6 +79,9 @@ class WebhookEvents:
         message = delivery.message
         if not message.meeting_id or not message.HasField("occurred_at"):
             log.error("webhook_incomplete", kind=message.DESCRIPTOR.name, webhook_id=message.webhook_id)
+            return
+        if not is_believable(_time(message.occurred_at), self._now()):
+            log.error("webhook_from_the_future", kind=message.DESCRIPTOR.name, webhook_id=message.webhook_id)
             return
         if await self._presence.record(to_domain(message)):
             log.info("presence_recorded", kind=message.DESCRIPTOR.name, meeting_id=message.meeting_id)

@@ -11,7 +11,7 @@ import structlog
 
 from chassis.errors import ServiceError, Unavailable
 from consent_svc.domain.meetings import Meeting, Meetings, emptied_at
-from consent_svc.domain.presence import EmptiedEvent, Presence, Session, SessionEvent
+from consent_svc.domain.presence import EmptiedEvent, Presence, Session, SessionEvent, is_believable
 
 log = structlog.get_logger()
 
@@ -125,7 +125,7 @@ class Insights:
             log.error("sessions_not_recorded", meeting_id=meeting.meeting_id, exc_info=error)
 
     async def _take_in(self, meeting: Meeting, sessions: list[Session]) -> None:
-        events = [event for session in sessions for event in events_of(meeting, session)]
+        events = [event for session in sessions for event in events_of(meeting, session, self._now())]
         if events and await self._presence.record(*events):
             log.info("sessions_recorded", meeting_id=meeting.meeting_id, sessions=len(sessions))
         if any(session.ended_at is None for session in sessions):
@@ -138,11 +138,11 @@ class Insights:
             log.info("meeting_closed", meeting_id=meeting.meeting_id, empty_since=at.isoformat())
 
 
-def events_of(meeting: Meeting, session: Session) -> list[SessionEvent]:
+def events_of(meeting: Meeting, session: Session, now: datetime) -> list[SessionEvent]:
     """What a session's row tells, as its webhooks would have."""
     times = ((session.started_at, True), (session.ended_at, False))
     return [
         SessionEvent(meeting.meeting_id, meeting.whereby_room_name, session.session_id, at, started)
         for at, started in times
-        if at is not None
+        if at is not None and is_believable(at, now)
     ]

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ log = structlog.get_logger()
 ANSWER_SECONDS = 1.8
 """Of the two seconds within which whoever answers learns how it went."""
 
+CLOCKS_APART = 1.0
+"""Seconds that the clocks here and there may differ by: later than both together, an answer is not committed."""
+
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
 _LOOK_SECONDS = 0.05
 """Between two looks at who has waited too long: a timer for each of them would cost more than its answer."""
@@ -37,6 +41,7 @@ class _Open:
     pending: rpc.PendingAnswer
     done: "asyncio.Future[consent_pb2.RecordedAnswer]"
     until: float
+    left_at: float = 0.0
     # The message that it left with; several share one.
     message: "_Message | None" = None
 
@@ -60,6 +65,9 @@ class Answering:
         self._wake = asyncio.Event()
         self._told = asyncio.Event()
         self._in_flight = 0
+        self._call: grpc.aio.StreamStreamCall[rpc.SubmitAnswersRequest, rpc.SubmitAnswersResponse] | None = None
+        self._told_at = 0.0
+        self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -67,6 +75,7 @@ class Answering:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._closing = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -82,6 +91,7 @@ class Answering:
         number = next(self._numbers)
         trace = traceparent or headers().get("traceparent", "")
         pending = rpc.PendingAnswer(number=number, answer=request, traceparent=trace)
+        pending.not_after.FromNanoseconds(int((time.time() + ANSWER_SECONDS + CLOCKS_APART) * 1e9))
         one = self._open[number] = _Open(pending, loop.create_future(), loop.time() + ANSWER_SECONDS)
         self._unsent.append(number)
         self._wake.set()
@@ -100,6 +110,13 @@ class Answering:
                     break
                 if not one.done.done():
                     one.done.set_exception(_unconfirmed())
+                    self._leave_the_silent(one)
+
+    def _leave_the_silent(self, one: _Open) -> None:
+        """Whoever has told nothing since this answer left may be wedged: the next stream goes to another replica."""
+        if self._call and one.left_at > self._told_at:
+            self._call.cancel()
+            self._call = None
 
     def _left(self, one: _Open) -> None:
         if one.message is None:
@@ -114,9 +131,14 @@ class Answering:
         while True:
             await self._wake.wait()
             try:
-                async for response in self._stub.SubmitAnswers(self._requests()):
+                self._call = self._stub.SubmitAnswers(self._requests())
+                async for response in self._call:
                     pause = _FIRST_PAUSE
                     self._tell(response)
+            except asyncio.CancelledError:
+                if self._closing:
+                    raise
+                log.warning("answers_interrupted", status="CANCELLED", open=len(self._open))
             except grpc.aio.AioRpcError as error:
                 log.warning("answers_interrupted", status=error.code().name, open=len(self._open))
             except Exception as error:
@@ -126,7 +148,7 @@ class Answering:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _begin_again(self) -> None:
-        self._unsent = list(self._open)
+        self._unsent = [number for number, one in self._open.items() if not one.done.done()]
         self._in_flight = 0
         for one in self._open.values():
             one.message = None
@@ -147,8 +169,9 @@ class Answering:
             self._unsent.clear()
             if leaving:
                 message = _Message(len(leaving))
+                now = asyncio.get_running_loop().time()
                 for one in leaving:
-                    one.message = message
+                    one.message, one.left_at = message, now
                 self._in_flight += 1
                 yield rpc.SubmitAnswersRequest(answers=[one.pending for one in leaving])
                 await self._gather(len(leaving))
@@ -162,6 +185,7 @@ class Answering:
             await asyncio.sleep(_MOMENT)
 
     def _tell(self, response: rpc.SubmitAnswersResponse) -> None:
+        self._told_at = asyncio.get_running_loop().time()
         for outcome in response.outcomes:
             one = self._open.get(outcome.number)
             if one is None or one.done.done():

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 
 import structlog
+from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,7 +19,7 @@ from gateway.problems import problem
 log = structlog.get_logger()
 
 LARGEST_BODY = 64 * 1024
-_BODY_SECONDS = 10.0
+BODY_SECONDS = 10.0
 _PROCESS, _NUMBERS = uuid.uuid4().hex[:12], itertools.count(1)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Asked every few seconds by machines.
@@ -48,6 +49,11 @@ class Figures:
 def request_id_of(asked: str) -> str:
     """What a request is known by in the logs: what its sender wishes, where that can be one."""
     return asked if asked and _REQUEST_ID.fullmatch(asked) else f"{_PROCESS}{next(_NUMBERS):020x}"
+
+
+def body_too_slow() -> JSONResponse:
+    """For a body that does not come."""
+    return problem(408, "BODY_TOO_SLOW", f"send the body within {BODY_SECONDS:.0f} s")
 
 
 class Doorway:
@@ -104,8 +110,7 @@ class Doorway:
         try:
             body = await _read_body(scope, receive)
         except TimeoutError:
-            response = problem(408, "BODY_TOO_SLOW", f"send the body within {_BODY_SECONDS:.0f} s")
-            await response(scope, receive, send)
+            await body_too_slow()(scope, receive, send)
             return
         if body is None:
             response = problem(413, "BODY_TOO_LARGE", f"send at most {LARGEST_BODY} bytes")
@@ -128,7 +133,7 @@ async def _read_body(scope: Scope, receive: Receive) -> bytes | None:
     if length.isdigit() and int(length) > LARGEST_BODY:
         return None
     body = bytearray()
-    async with asyncio.timeout(_BODY_SECONDS):
+    async with asyncio.timeout(BODY_SECONDS):
         while True:
             message = await receive()
             body += message.get("body", b"")

@@ -5,6 +5,7 @@ token, one not seen before, a header or a body that is not as our pages send it)
 which alone say what is wrong with it.
 """
 
+import asyncio
 import re
 import time
 import uuid
@@ -17,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.errors import NotFound, ServiceError, internal
 from gateway.consent import REQUEST_ID, ROUTE, NewAnswer, request_of, stored_shape
-from gateway.doorway import Figures, request_id_of
+from gateway.doorway import BODY_SECONDS, Figures, body_too_slow, request_id_of
 from gateway.parts import Parts
 from gateway.problems import problem_of
 from gateway.tokens import Participant
@@ -55,7 +56,12 @@ class ShortWay:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        message = await receive()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                message = await receive()
+        except TimeoutError:
+            await body_too_slow()(scope, receive, send)
+            return
         new = _read(message)
         answered = await self._answered(arrived, new) if new else None
         if answered is None:
@@ -76,6 +82,8 @@ class ShortWay:
         if path is None:
             return None
         headers = dict(scope["headers"])
+        if len(headers) < len(scope["headers"]):  # which of two is meant, the long way knows
+            return None
         kind, _, token = headers.get(b"authorization", b"").partition(b" ")
         key = headers.get(b"idempotency-key")
         usual = (

@@ -1,5 +1,6 @@
 """What recording_svc tells others, and what wakes it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
@@ -20,6 +21,9 @@ from recording_svc.domain import Recording, State
 from recording_svc.store import Recordings
 
 log = structlog.get_logger()
+
+AT_ONCE = 4
+"""Recordings that are settled at the same time because of one event, or of several that came together."""
 
 STATES = {
     State.DISCOVERED: pb.RECORDING_STATE_DISCOVERED,
@@ -92,13 +96,17 @@ class Wakers:
         await self._settle(recording_id)
 
     async def _settle_all(self, recording_ids: Sequence[str]) -> None:
-        # One that fails must not keep the others waiting: the event comes again for all of them.
-        failures: list[Exception] = []
-        for recording_id in recording_ids:
-            try:
+        # One that fails, or is slow, must not keep the others waiting: the event comes again for all of them.
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def settle(recording_id: str) -> None:
+            async with turns:
                 await self._settle(recording_id)
-            except Exception as error:
-                log.warning("settling_failed", recording_id=recording_id, error=f"{type(error).__name__}: {error}")
-                failures.append(error)
-        if failures:
-            raise failures[0]
+
+        ended = await asyncio.gather(*map(settle, recording_ids), return_exceptions=True)
+        failures = [(one, error) for one, error in zip(recording_ids, ended, strict=True) if error is not None]
+        for recording_id, error in failures:
+            log.warning("settling_failed", recording_id=recording_id, error=f"{type(error).__name__}: {error}")
+        for _, error in failures:
+            if isinstance(error, BaseException):
+                raise error

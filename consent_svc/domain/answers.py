@@ -23,6 +23,8 @@ class Submission:
     fingerprint_hash: str = ""
     # Whether only somebody who opened or joined the meeting may answer.
     presence_required: bool = False
+    # Whoever sent it waits no longer than this, and may then say something else: later it must not be committed.
+    not_after: datetime | None = None
 
 
 @dataclass(frozen=True)

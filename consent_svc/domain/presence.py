@@ -5,7 +5,7 @@ Every rule here gives the same result in whatever order, and however often, the 
 
 import re
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, Self
 
 NOT_PEOPLE = frozenset({"recorder", "streamer", "captioner"})
@@ -203,6 +203,15 @@ def attendance_of(event: AttendanceEvent) -> Attendance:
     if event.started:
         return Attendance(last_started_at=event.at)
     return Attendance(0, event.at, counted_by_leaving=True, last_ended_at=event.at)
+
+
+AHEAD = timedelta(hours=1)
+"""How far Whereby's clock may be ahead of ours."""
+
+
+def is_believable(at: datetime, now: datetime) -> bool:
+    """Whether something can have happened then: a time from far ahead would hold every decision up until it comes."""
+    return at <= now + AHEAD
 
 
 def earliest(*times: datetime | None) -> datetime | None:

@@ -7,7 +7,7 @@ from typing import Any
 from assent.consent.v1 import consent_service_pb2 as rpc
 
 MOST_OPEN = 2000
-"""Answers without an outcome on one stream; more are read once some of them have one."""
+"""Answers on one stream whose outcome is not told yet; more are read once some of them are."""
 
 Settle = Callable[[rpc.PendingAnswer], Coroutine[Any, Any, rpc.AnswerOutcome]]
 """Commits one answer; it must not raise."""
@@ -22,6 +22,7 @@ class AnswerStream:
         self._open: set[asyncio.Task[rpc.AnswerOutcome]] = set()
         self._outcomes: list[rpc.AnswerOutcome] = []
         self._changed = asyncio.Event()
+        self._room = asyncio.Event()
         self._reading = True
 
     async def responses(self, ending: asyncio.Event) -> AsyncIterator[rpc.SubmitAnswersResponse]:
@@ -37,19 +38,25 @@ class AnswerStream:
                 if self._outcomes:
                     response = rpc.SubmitAnswersResponse(outcomes=self._outcomes)
                     self._outcomes = []
+                    self._room.set()
                     yield response
         finally:
             reading.cancel()
             told_to_end.cancel()
+            # Only a caller who is gone leaves any behind. They are told nothing, and may have said something else
+            # elsewhere: what waits for its turn is not committed any more.
+            for task in self._open:
+                task.cancel()
 
     async def _read(self) -> None:
         async for request in self._requests:
             for pending in request.answers:
+                while len(self._open) + len(self._outcomes) >= MOST_OPEN:
+                    self._room.clear()
+                    await self._room.wait()
                 task = asyncio.create_task(self._settle(pending))
                 self._open.add(task)
                 task.add_done_callback(self._settled)
-            if len(self._open) >= MOST_OPEN:
-                await asyncio.wait(self._open, return_when=asyncio.FIRST_COMPLETED)
 
     def _read_all(self, reading: "asyncio.Task[None]") -> None:
         if not reading.cancelled():

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -11,6 +12,7 @@ from assent.consent.v1 import consent_service_pb2 as rpc
 from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceServicer
 
 from chassis.errors import InvalidArgument, ServiceError, internal
+from chassis.server import LONGEST_CALL
 from chassis.telemetry import continued
 from consent_svc.domain.answers import Answers, Submission
 from consent_svc.domain.presence import is_participant_id
@@ -37,7 +39,9 @@ class AnswerCalls(ConsentServiceServicer):
         self._ending = ending
 
     async def SubmitAnswer(self, request: rpc.SubmitAnswerRequest, context: Context) -> rpc.SubmitAnswerResponse:
-        recorded = await self._answers.submit(_submission(request), self._now())
+        remaining, now = context.time_remaining(), self._now()
+        not_after = None if remaining is None else now + timedelta(seconds=min(remaining, LONGEST_CALL))
+        recorded = await self._answers.submit(replace(_submission(request), not_after=not_after), now)
         log.info("answer_committed", meeting_id=recorded.meeting_id, revision=recorded.revision)
         return rpc.SubmitAnswerResponse(answer=answer_message(recorded))
 
@@ -52,8 +56,11 @@ class AnswerCalls(ConsentServiceServicer):
 
     async def _settled(self, pending: rpc.PendingAnswer) -> rpc.AnswerOutcome:
         try:
+            submission = _submission(pending.answer)
+            if pending.HasField("not_after"):
+                submission = replace(submission, not_after=pending.not_after.ToDatetime(UTC))
             with continued(pending.traceparent):
-                recorded = await self._answers.submit(_submission(pending.answer), self._now())
+                recorded = await self._answers.submit(submission, self._now())
         except ServiceError as error:
             return _refused(pending.number, error)
         except Exception as error:

@@ -1,8 +1,8 @@
 """Answers in Postgres."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -12,7 +12,7 @@ from chassis.database import Database
 from chassis.telemetry import headers
 from consent_svc.domain.answers import RecordedAnswer, Submission
 from consent_svc.domain.receipts import Terms
-from consent_svc.errors import meeting_not_found
+from consent_svc.errors import answer_late, meeting_not_found
 from consent_svc.events import answer_submitted
 from consent_svc.store.batch import REQUEST, Batch, Head, recorded_of
 from consent_svc.store.group_commit import Busy, GroupCommit
@@ -87,12 +87,17 @@ class _Sent:
 Outcomes = list[RecordedAnswer | Exception | None]
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class PostgresAnswers:
     """See `consent_svc.domain.answers.Answers`. Answers that wait at the same time are committed together."""
 
-    def __init__(self, database: Database, terms: Terms) -> None:
+    def __init__(self, database: Database, terms: Terms, clock: Callable[[], datetime] = _utc_now) -> None:
         self._database = database
         self._terms = terms
+        self._clock = clock
         self._terms_are_kept = False
         self._group = GroupCommit[_Sent, RecordedAnswer](self._commit)
 
@@ -110,6 +115,11 @@ class PostgresAnswers:
         async with self._database.begin_on_driver() as connection:
             heads = await _locked(connection, {one.meeting_id for one in submissions}, wait)
             outcomes = await _refused(connection, submissions, heads, wait)
+            # Looked at under the lock: however long we stood still, a later answer has not overtaken this one.
+            now = self._clock()
+            for place, one in enumerate(submissions):
+                if one.not_after and one.not_after < now and outcomes[place] is None:
+                    outcomes[place] = answer_late()
             mine = [place for place, outcome in enumerate(outcomes) if outcome is None]
             batch = await self._append(connection, [group[place] for place in mine], heads)
         self._terms_are_kept = self._terms_are_kept or bool(batch.lines)
@@ -127,7 +137,9 @@ class PostgresAnswers:
         if batch.lines:
             if not self._terms_are_kept:
                 await connection.execute(_KEEP_TERMS, self._terms.hash, self._terms.document, sent[0].now)
-            events = [(answer_submitted(line.recorded), sent[line.place].trace) for line in batch.lines]
+            # Of several answers in a meeting, the last one's event says it all: see the message's description.
+            last = {line.entry.meeting_id: line for line in batch.lines}.values()
+            events = [(answer_submitted(line.recorded), sent[line.place].trace) for line in last]
             await outbox.put_on_driver(connection, events)
         return batch
 

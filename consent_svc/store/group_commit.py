@@ -20,6 +20,10 @@ ALONE_AT_ONCE = 2
 """Keys in flight that somebody else holds; each waits in a transaction, and a connection, of its own."""
 
 
+LONGEST = 20.0
+"""Seconds for one group. The database's own limits are below this; only a connection that died silently is above."""
+
+
 class Busy(Exception):
     """Somebody else holds this key for now: its items are committed apart, where their wait holds up nobody else."""
 
@@ -33,6 +37,7 @@ What it returns belongs to the items in their order. What it raises ends all of 
 
 @dataclass(eq=False)
 class _Waiting(Generic[T, R]):
+    key: str
     item: T
     done: "asyncio.Future[R]"
 
@@ -50,7 +55,7 @@ class GroupCommit(Generic[T, R]):
 
     async def submit(self, key: str, item: T) -> R:
         """Wait until the item is committed. Raises what the commit said of this item."""
-        waiting = _Waiting[T, R](item, asyncio.get_running_loop().create_future())
+        waiting = _Waiting[T, R](key, item, asyncio.get_running_loop().create_future())
         self._waiting.setdefault(key, []).append(waiting)
         self._start()
         return await waiting.done
@@ -110,11 +115,26 @@ class GroupCommit(Generic[T, R]):
 
     async def _results(self, group: list[_Waiting[T, R]], wait: bool) -> Sequence[R | Exception]:
         try:
-            return await self._commit([waiting.item for waiting in group], wait)
-        except Unavailable as error:
-            return [error for _ in group]
-        except Exception as error:
-            if len(group) == 1:
-                return [error]
-        # One of them spoiled it for all: each for itself, so that the error stays with the one who caused it.
-        return [result for waiting in group for result in await self._results([waiting], wait)]
+            async with asyncio.timeout(LONGEST):
+                return await self._commit([waiting.item for waiting in group], wait)
+        except TimeoutError:
+            error: Exception = Unavailable("the database does not answer: try again", reason="DATABASE_UNAVAILABLE")
+        except Unavailable as unavailable:
+            error = unavailable
+        except Exception as unforeseen:
+            if len(group) > 1:
+                return await self._one_by_one(group, wait)
+            error = unforeseen
+        return [error for _ in group]
+
+    async def _one_by_one(self, group: list[_Waiting[T, R]], wait: bool) -> list[R | Exception]:
+        """One of them spoiled it for all: each for itself, so that the error stays with the one who caused it."""
+        results: list[R | Exception] = []
+        busy: set[str] = set()
+        for waiting in group:
+            # Once one of a key has to wait, so do those behind it.
+            [result] = [Busy()] if waiting.key in busy else await self._results([waiting], wait)
+            if isinstance(result, Busy):
+                busy.add(waiting.key)
+            results.append(result)
+        return results

@@ -1,24 +1,31 @@
 """Answers of many people over one stream: each has its own outcome, as soon as it is known."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 from assent.consent.v1 import consent_pb2
 from assent.consent.v1 import consent_service_pb2 as rpc
+from assent.consent.v1.consent_events_pb2 import AnswerSubmitted
 from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceStub, add_ConsentServiceServicer_to_server
 from sqlalchemy import text
 
 from chassis.channel import Tls, connect
 from chassis.database import Database
+from chassis.errors import DeadlineExceeded
 from chassis.server import Server
+from consent_svc.domain.verdict import Answer
 from consent_svc.servicer.consent import ConsentServicer
-from tests.consent.cases import ANA, BEN, CEM, NINE, Clock, meeting, room
-from tests.consent.conftest import Store, parse
+from consent_svc.store.answers import PostgresAnswers
+from tests.consent.cases import ANA, BEN, CEM, NINE, Clock, meeting, room, says
+from tests.consent.conftest import TERMS, Store
 from tests.consent.histories import SIGNER
+from tests.eventually import eventually
 
 if TYPE_CHECKING:  # only the stubs' types know it
     from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceAsyncStub
@@ -39,13 +46,17 @@ class Line:
 
     def __init__(self, stub: "ConsentServiceAsyncStub") -> None:
         self._sent: asyncio.Queue[rpc.SubmitAnswersRequest | None] = asyncio.Queue()
-        self._responses = stub.SubmitAnswers(self._requests()).__aiter__()
+        self._call = stub.SubmitAnswers(self._requests())
+        self._responses = self._call.__aiter__()
 
     def say(self, *answers: rpc.PendingAnswer) -> None:
         self._sent.put_nowait(rpc.SubmitAnswersRequest(answers=answers))
 
     def hang_up(self) -> None:
         self._sent.put_nowait(None)
+
+    def break_off(self) -> None:
+        self._call.cancel()
 
     async def outcomes(self, count: int) -> dict[int, rpc.AnswerOutcome]:
         """The next so many, by their number."""
@@ -161,16 +172,82 @@ async def test_an_event_belongs_to_the_trace_of_the_request_that_brought_it(
     database: Database, postgres_store: Store, clock: Clock, tls: Tls
 ) -> None:
     async with serving(postgres_store, clock, tls) as (_, stub):
+        for number in (2, 3):
+            await postgres_store.rooms.add(room(f"room-{number}"))
+            await postgres_store.meetings.open(meeting(f"m-{number}", room(f"room-{number}")), NINE)
         line = Line(stub)
-        traces = {who: f"00-{number:032x}-{number:016x}-01" for number, who in enumerate((ANA, BEN, CEM), start=1)}
-        line.say(*(pending(n, who, GRANTED, "r-1", traceparent=traces[who]) for n, who in enumerate(traces)))
-        recorded = [outcome.recorded for outcome in (await line.outcomes(3)).values()]
+        traces = {f"m-{number}": f"00-{number:032x}-{number:016x}-01" for number in (1, 2, 3)}
+        line.say(
+            *(
+                pending(number, ANA, GRANTED, "r-1", meeting_id=meeting_id, traceparent=trace)
+                for number, (meeting_id, trace) in enumerate(traces.items())
+            )
+        )
+        await line.outcomes(3)
     async with database.begin() as connection:
         rows = (await connection.execute(text("SELECT subject, payload, headers FROM outbox ORDER BY id"))).all()
     told = {
-        event.revision: row.headers.get("traceparent")  # type: ignore[attr-defined]  # the subject says its kind
+        AnswerSubmitted.FromString(row.payload).meeting_id: row.headers.get("traceparent")
         for row in rows
-        if row.subject.endswith("AnswerSubmitted")
-        for event in [parse(row.subject, row.payload)]
+        if row.subject == AnswerSubmitted.DESCRIPTOR.full_name
     }
-    assert told == {one.revision: traces[one.participant_id] for one in recorded}
+    assert told == traces
+
+
+async def test_c2_an_answer_nobody_waits_for_any_more_does_not_overtake_what_was_said_since(
+    database: Database, postgres_store: Store, clock: Clock, tls: Tls
+) -> None:
+    slow = PostgresAnswers(database, TERMS)  # a replica that stands still for a while
+    async with serving(postgres_store, clock, tls):
+        soon = datetime.now(UTC) + timedelta(seconds=0.5)
+        granted = replace(says(ANA, Answer.GRANTED, "r-1"), not_after=soon)
+        async with database.begin() as holding:
+            await holding.execute(text("SELECT FROM meetings WHERE meeting_id = 'm-1' FOR UPDATE"))
+            waiting = asyncio.create_task(slow.submit(granted, NINE))
+            denying = asyncio.create_task(postgres_store.answers.submit(says(ANA, Answer.DENIED, "r-2"), NINE))
+            await eventually(passed(soon))
+        with pytest.raises(DeadlineExceeded) as refused:
+            await waiting
+        assert refused.value.reason == "ANSWER_LATE"
+        assert (await denying).revision == 1
+        current = await postgres_store.answers.of_participant("m-1", ANA)
+        assert current is not None
+        assert current.answer is Answer.DENIED
+
+
+async def test_c2_what_waits_for_its_turn_is_not_committed_once_its_caller_is_gone(
+    database: Database, postgres_store: Store, clock: Clock, tls: Tls
+) -> None:
+    async with serving(postgres_store, clock, tls) as (_, stub):
+        line, other = Line(stub), Line(stub)
+        async with database.begin() as holding:
+            await holding.execute(text("SELECT FROM meetings WHERE meeting_id = 'm-1' FOR UPDATE"))
+            line.say(pending(1, BEN, GRANTED, "r-0"))  # under way: it waits in the database
+            await eventually(waiting_for_a_lock(database))
+            line.say(pending(2, ANA, GRANTED, "r-1"), pending(3, ANA, GRANTED, "r-1", meeting_id="m-404"))
+            await line.outcomes(1)
+            line.break_off()
+            other.say(pending(1, ANA, DENIED, "r-2"))
+        await other.outcomes(1)
+        current = await postgres_store.answers.of_participant("m-1", ANA)
+        assert current is not None
+        assert current.answer is Answer.DENIED
+        entries = await postgres_store.history.page("m-1", 0, 10)
+        assert entries[-1].answer is Answer.DENIED
+
+
+def passed(moment: datetime) -> Callable[[], Awaitable[bool]]:
+    async def look() -> bool:
+        return datetime.now(UTC) > moment
+
+    return look
+
+
+def waiting_for_a_lock(database: Database) -> Callable[[], Awaitable[bool]]:
+    query = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+
+    async def look() -> bool:
+        async with database.begin() as connection:
+            return bool(await connection.scalar(query))
+
+    return look

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 import structlog
@@ -21,6 +21,7 @@ from assent.meeting.v1.meeting_events_pb2 import (
 from chassis.bus import Bus, Delivery
 from chassis.database import Database
 from chassis.outbox import OutboxRelay
+from consent_svc.__main__ import utc_now
 from consent_svc.domain.presence import ClientEvent, Evidence, FinishedEvent, SessionEvent
 from consent_svc.domain.verdict import Answer
 from consent_svc.events import WebhookEvents, to_domain
@@ -88,7 +89,7 @@ async def test_webhooks_become_presence_and_their_news_go_out(
     bus.listen(AnswerSubmitted, hear)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(OutboxRelay(database, bus))
-        WebhookEvents(bus, postgres_store.presence).subscribe()
+        WebhookEvents(bus, postgres_store.presence, utc_now).subscribe()
         for message in (leaving(TEN), joining(NINE), joining(NINE)):
             await bus.publish(message)
         about = {"meeting_id": "m-1", "whereby_room_name": WHEREBY_ROOM}
@@ -124,7 +125,7 @@ async def test_webhooks_become_presence_and_their_news_go_out(
 
 
 async def test_a_webhook_that_says_too_little_is_logged_and_left(memory_store: Store) -> None:
-    events = WebhookEvents(Bus("nats://nowhere"), memory_store.presence)
+    events = WebhookEvents(Bus("nats://nowhere"), memory_store.presence, utc_now)
     timeless = ClientJoined(webhook_id="w-1", meeting_id="m-1", client=Client(client_id="c-1"))
     nowhere = SessionEnded(webhook_id="w-2", room_session_id="s-1", occurred_at=timestamp(TEN))
     with structlog.testing.capture_logs() as logs:
@@ -133,6 +134,16 @@ async def test_a_webhook_that_says_too_little_is_logged_and_left(memory_store: S
     assert [(line["event"], line["webhook_id"]) for line in logs] == [
         ("webhook_incomplete", "w-1"), ("webhook_incomplete", "w-2"),
     ]  # fmt: skip
+    assert await memory_store.published() == []
+
+
+async def test_a_webhook_from_far_ahead_is_logged_and_left(memory_store: Store) -> None:
+    events = WebhookEvents(Bus("nats://nowhere"), memory_store.presence, lambda: NINE)
+    ended = SessionEnded(webhook_id="w-1", meeting_id="m-1", room_session_id="s-1")
+    ended.occurred_at.CopyFrom(timestamp(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)))
+    with structlog.testing.capture_logs() as logs:
+        await events.take(Delivery(ended, 1))
+    assert [line["event"] for line in logs] == ["webhook_from_the_future"]
     assert await memory_store.published() == []
 
 

@@ -18,6 +18,8 @@ class Disk:
         self.in_flight = 0
         self.most_in_flight = 0
         self.held: set[str] = set()
+        self.held_once: set[str] = set()
+        self.done: list[list[str]] = []
         self.bad: set[str] = set()
         self.away = False
         self.turning = asyncio.Event()
@@ -40,7 +42,16 @@ class Disk:
             raise Unavailable("gone", reason="DATABASE_UNAVAILABLE")
         if self.bad & set(items):
             raise ValueError("a bad row spoils its statement")
-        return [Busy() if not wait and item.partition(":")[0] in self.held else item.upper() for item in items]
+        results: list[str | Exception] = []
+        for item in items:
+            key = item.partition(":")[0]
+            if not wait and (key in self.held or (len(items) == 1 and key in self.held_once)):
+                self.held_once.discard(key)
+                results.append(Busy())
+            else:
+                self.done.append([item])
+                results.append(item.upper())
+        return results
 
 
 @pytest.fixture
@@ -157,3 +168,27 @@ async def test_who_gives_up_in_the_middle_leaves_the_others_as_they_are(
     disk.turning.set()
     assert await asyncio.gather(*tasks[1:]) == ["B:1", "C:1"]
     assert await group.submit("a", "a:2") == "A:2"
+
+
+async def test_after_an_error_the_answers_of_one_key_keep_their_order(disk: Disk, group: GroupCommit[str, str]) -> None:
+    disk.bad = {"z:1"}
+    disk.turning.clear()
+    first = sending(group, "x:1", "y:1")
+    tasks = sending(group, "m:1", "m:2", "z:1")
+    disk.held_once = {"m"}  # somebody holds it when the first of it is tried alone, and no longer for the second
+    disk.turning.set()
+    disk.freed.set()
+    await asyncio.gather(*tasks, *first, return_exceptions=True)
+    committed = [item for items in disk.done for item in items if item.startswith("m:")]
+    assert committed == ["m:1", "m:2"]
+
+
+async def test_a_database_that_answers_nothing_is_given_up(
+    disk: Disk, group: GroupCommit[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consent_svc.store.group_commit.LONGEST", 0.1)
+    disk.turning.clear()
+    with pytest.raises(Unavailable):
+        await group.submit("m", "m:1")
+    disk.turning.set()
+    assert await group.submit("m", "m:2") == "M:2"

@@ -1,6 +1,7 @@
 """Answers on their way to consent_svc: together, over streams that may break, and never twice."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from assent.consent.v1.consent_service_pb2_grpc import (
 from chassis.channel import Tls, connect
 from chassis.errors import AlreadyExists, DeadlineExceeded, Unavailable
 from chassis.server import Server
-from gateway.answering import ANSWER_SECONDS, Answering
+from gateway.answering import ANSWER_SECONDS, CLOCKS_APART, Answering
 
 
 class Consents(ConsentServiceServicer):
@@ -26,6 +27,7 @@ class Consents(ConsentServiceServicer):
     def __init__(self) -> None:
         self.committed: dict[str, int] = {}
         self.messages: list[int] = []
+        self.not_after: list[float] = []
         self.breaks_left = 0
         self.runs = asyncio.Event()
         self.runs.set()
@@ -33,6 +35,7 @@ class Consents(ConsentServiceServicer):
     async def SubmitAnswers(self, requests: Any, context: Any) -> AsyncIterator[rpc.SubmitAnswersResponse]:
         async for request in requests:
             self.messages.append(len(request.answers))
+            self.not_after += [pending.not_after.ToNanoseconds() / 1e9 for pending in request.answers]
             await self.runs.wait()
             for pending in request.answers:
                 self.committed.setdefault(pending.answer.request_id, len(self.committed) + 1)
@@ -142,3 +145,47 @@ async def test_a_service_that_is_away_is_said_to_be_away(service: Service, answe
     with pytest.raises((DeadlineExceeded, Unavailable)):
         await answering.submit(asked("r-1"))
     await service.start()
+
+
+async def test_a_replica_that_says_nothing_is_left_for_another(tls: Tls) -> None:
+    silent, lively = Service(tls), Service(tls)
+    silent.consents.runs.clear()
+    for service in (silent, lively):
+        await service.start()
+    stubs = iter([silent, lively])
+
+    class Turns:
+        """The next replica for each stream, as round robin gives them."""
+
+        def SubmitAnswers(self, requests: Any) -> Any:
+            return ConsentServiceStub(channels[next(stubs)]).SubmitAnswers(requests)
+
+    async with connect(f"localhost:{silent.port}", tls) as one, connect(f"localhost:{lively.port}", tls) as other:
+        channels = {silent: one, lively: other}
+        async with Answering(Turns()) as answering:  # type: ignore[arg-type]  # all that it calls
+            with pytest.raises(DeadlineExceeded):
+                await answering.submit(asked("r-1"))
+            assert (await answering.submit(asked("r-2"))).revision == 1
+    assert "r-1" not in lively.consents.committed, "nobody waits for it any more"
+    silent.consents.runs.set()
+    for service in (silent, lively):
+        await service.server.stop()
+
+
+async def test_the_way_goes_on_after_an_error_of_our_own(
+    service: Service, answering: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: int) -> None:
+        raise RuntimeError("planted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(answering, "_gather", broken)
+        with pytest.raises(DeadlineExceeded):
+            await answering.submit(asked("r-1"))
+    assert (await answering.submit(asked("r-2"))).revision > 0
+
+
+async def test_an_answer_says_until_when_somebody_waits_for_it(service: Service, answering: Answering) -> None:
+    await answering.submit(asked("r-1"))
+    [until] = service.consents.not_after
+    assert 0 < until - time.time() <= ANSWER_SECONDS + CLOCKS_APART

@@ -7,6 +7,7 @@ from assent.consent.v1 import consent_pb2 as _consent_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -114,22 +115,30 @@ class PendingAnswer(_message.Message):
     NUMBER_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    NOT_AFTER_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Chosen by the caller, another one for each answer on the stream: the outcome bears it."""
     traceparent: _builtins.str
     """W3C Trace Context of the request that brought it; empty where it is not traced."""
     @_builtins.property
     def answer(self) -> Global___SubmitAnswerRequest: ...
+    @_builtins.property
+    def not_after(self) -> _timestamp_pb2.Timestamp:
+        """Not committed after this: whoever sent it has been told that it is not known to be stored, and may have said
+        something else since. DEADLINE_EXCEEDED (ANSWER_LATE). Absent sets no limit.
+        """
+
     def __init__(
         self,
         *,
         number: _builtins.int = ...,
         answer: Global___SubmitAnswerRequest | None = ...,
         traceparent: _builtins.str = ...,
+        not_after: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "not_after", b"not_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "number", b"number", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "not_after", b"not_after", "number", b"number", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
