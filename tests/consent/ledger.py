@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from assent.consent.v1.consent_events_pb2 import AnswerSubmitted
+from assent.consent.v1.consent_pb2 import ANSWER_GRANTED
+
 from consent_svc.domain.answers import HistoryEnd, HistoryEntry, RecordedAnswer, Submission
 from consent_svc.domain.meetings import Meeting
 from consent_svc.domain.rooms import ConsentPolicy
@@ -129,6 +132,15 @@ class Ledger:
             assert is_outsider or not self.is_open, f"C4: refused who may answer: {outcome}"
 
     # What a store says of it
+
+    def check_events(self, events: Sequence[AnswerSubmitted]) -> None:
+        """Each tells of an answer, once; the newest answer has one, as it may stand for those before it."""
+        told = {event.revision: event.answer == ANSWER_GRANTED for event in events}
+        assert len(told) == len(events), f"C3: of a repeated request was told again: {events}"
+        answers = {answer.revision: answer.answer is Answer.GRANTED for answer in self.answers}
+        assert told.items() <= answers.items(), f"C1: the events {events} tell of what nobody answered"
+        newest = max(answers, default=0)
+        assert newest == 0 or newest in told, f"C1: no event tells of revision {newest} in {self.meeting_id}"
 
     def check_history(self, entries: list[HistoryEntry]) -> None:
         """All lines, as far as they were not seen before; those that were must be the same."""
