@@ -96,7 +96,7 @@ class Ledger:
         self._repeated = {outcome.submission.participant_id for outcome in outcomes} - self._answered
 
     def _acknowledged(
-        self, outcome: Outcome, reply: RecordedAnswer, new: dict[Request, RecordedAnswer], all_: Sequence[Outcome]
+        self, outcome: Outcome, reply: RecordedAnswer, new: dict[Request, RecordedAnswer], at_once: Sequence[Outcome]
     ) -> None:
         sent = outcome.submission
         assert self.is_open, f"C4: an answer in a meeting that is not known: {outcome}"
@@ -108,7 +108,7 @@ class Ledger:
         was_sent = (sent.meeting_id, sent.participant_id, sent.notice_version, sent.language)
         assert said == was_sent, f"C1: the reply is not what was sent: {outcome}"
         if outcome.request in new:
-            times = {one.now for one in all_ if one.request == outcome.request}
+            times = {one.now for one in at_once if one.request == outcome.request}
             assert reply.answered_at in times, f"C1: the reply does not say when it was: {outcome}"
 
     def _append(self, new: dict[Request, RecordedAnswer]) -> None:

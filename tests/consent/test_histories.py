@@ -14,6 +14,7 @@ from tests.consent.history_machine import STEPS, play
 from tests.consent.stages import MemoryStage, PostgresStage
 
 WANTED = int(os.environ.get("ASSENT_HISTORIES", "0"))
+ENOUGH = 1000
 WHAT_HAPPENS = (
     "answers", "answers if present", "at once", "at once beside a retry", "at once with one request id",
     "changes their mind", "client webhook", "clock jumps", "dies before commit", "found empty", "gives up waiting",
@@ -42,7 +43,9 @@ def _check(tally: Counter[str], wanted: int) -> None:
     told = "\n".join(f"{count:8} {what}" for what, count in sorted(tally.items()))
     assert tally["whole histories"] >= wanted, told
     assert tally["steps"] >= wanted * STEPS, told
-    rare = {what: tally[what] for what in WHAT_HAPPENS if tally[what] < wanted // 4}
+    # In a few histories some things are rare by chance; that they happen at all is what counts there.
+    often = wanted // 4 if wanted >= ENOUGH else 1
+    rare = {what: tally[what] for what in WHAT_HAPPENS if tally[what] < often}
     assert rare == {}, told
     print(told)  # noqa: T201  # figures, shown by pytest -s
 
