@@ -15,6 +15,8 @@ from tests.consent.stages import MemoryStage, PostgresStage
 
 WANTED = int(os.environ.get("ASSENT_HISTORIES", "0"))
 ENOUGH = 1000
+# An answer applied twice is seen as the wrong one counting, where that is looked at first.
+ALSO_SEEN_AS = {"C3 a late retry applies again": "C2"}
 WHAT_HAPPENS = (
     "answers", "answers if present", "at once", "at once beside a retry", "at once with one request id",
     "changes their mind", "client webhook", "clock jumps", "dies before commit", "found empty", "gives up waiting",
@@ -74,4 +76,5 @@ def test_a_broken_database_is_found(postgres: Postgres, database_name: str, wron
 
 
 def _names_invariant(wrong: str) -> str:
-    return rf"^[C1-6, ]*{wrong[:2]}"
+    either = {wrong[:2], ALSO_SEEN_AS.get(wrong, wrong[:2])}
+    return rf"^[C1-6, ]*(?:{'|'.join(sorted(either))})"
