@@ -40,6 +40,8 @@ _GONE = (
     asyncpg.CannotConnectNowError,
     # A standby behind the address, or a server that was demoted.
     asyncpg.ReadOnlySQLTransactionError,
+    # How the driver puts it where the server dies in the middle of an answer.
+    asyncpg.InternalClientError,
 )
 
 
