@@ -41,7 +41,7 @@ from consent_svc.store.receipts import PostgresReceipts
 from consent_svc.store.rooms import PostgresRooms
 from consent_svc.store.standings import PostgresStandings
 from deploy.local import Postgres
-from tests.consent.cases import Clock, room
+from tests.consent.cases import NINE, Clock, room
 from tests.consent.fake_whereby import FakeWhereby
 from tests.consent.histories import KEY, SIGNER
 from tests.consent.memory import (
@@ -132,7 +132,7 @@ def store_in_postgres(database: Database, terms: Terms = TERMS) -> Store:
         return [parse(row.subject, row.payload) for row in rows]
 
     return Store(
-        PostgresRooms(database), PostgresMeetings(database), PostgresAnswers(database, terms),
+        PostgresRooms(database), PostgresMeetings(database), PostgresAnswers(database, terms, lambda: NINE),
         PostgresStandings(database), PostgresHistory(database), PostgresReceipts(database),
         PostgresPresence(database), published,
     )  # fmt: skip
