@@ -37,18 +37,25 @@ async def crash_under_load(stack: Stack, part: str, clients: Clients, kills: int
     crashes = []
     async with asyncio.TaskGroup() as group:
         group.create_task(clients.run())
-        for _ in range(kills):
+        for number in range(kills):
             await clients.acknowledged(clients.tally.acknowledged + answers // (kills + 1))
-            await asyncio.sleep(random.uniform(0, _ANYWHERE))
-            crashes.append(await _crash(stack, part, clients))
+            # By turns when somebody was just told 200, and at any moment.
+            later = random.uniform(0, _ANYWHERE) if number % 2 else 0
+            crashes.append(await _crash(stack, part, clients, later))
         await clients.acknowledged(answers)
         clients.stop()
     return crashes
 
 
-async def _crash(stack: Stack, part: str, clients: Clients) -> Crash:
+async def _crash(stack: Stack, part: str, clients: Clients, later: float) -> Crash:
+    pids = _family(stack, part)
+    await clients.acknowledged(clients.tally.acknowledged + 1)
+    await asyncio.sleep(later)
     under_way, killed = clients.tally.under_way, time.monotonic()
-    await asyncio.to_thread(_kill, stack, part)
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    await asyncio.to_thread(stack.kill, part)  # and wait until it is gone
     await asyncio.to_thread(stack.start, part)
     returned = time.monotonic()
     try:
@@ -59,22 +66,17 @@ async def _crash(stack: Stack, part: str, clients: Clients) -> Crash:
     return Crash(under_way, killed, returned, time.monotonic())
 
 
-def _kill(stack: Stack, part: str) -> None:
-    pid = stack.pid(part)
-    assert pid is not None, f"{part} had died by itself"
-    # The parent first: it must not see a child die, and put things in order.
-    for one in [pid, *_children(pid)]:
-        with suppress(ProcessLookupError):
-            os.kill(one, signal.SIGKILL)
-    stack.kill(part)  # and wait until it is gone
+def _family(stack: Stack, part: str) -> list[int]:
+    """The part and its children, the parent first: it must not see a child die, and put things in order.
 
-
-def _children(pid: int) -> list[int]:
-    """Those that run now: Postgres gives each a process group of its own, so a signal to the group misses them."""
-    found = []
+    Postgres gives each child a process group of its own, so a signal to the group would miss them.
+    """
+    root = stack.pid(part)
+    assert root is not None, f"{part} had died by itself"
+    children = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ended meanwhile
             # The name in parentheses may hold spaces: fields are counted from behind it.
-            if int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
-                found.append(int(folder.name))
-    return found
+            if int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == root:
+                children.append(int(folder.name))
+    return [root, *children]
