@@ -148,8 +148,9 @@ class RequestIdsBelongToNobody(MemoryAnswers):
     """C4: who uses somebody's request id is told their answer."""
 
     async def submit(self, submission: Submission, now: datetime) -> RecordedAnswer:
-        for (meeting_id, _, request_id), recorded in self._memory.requests.items():
-            if (meeting_id, request_id) == (submission.meeting_id, submission.request_id):
+        for (meeting_id, who, request_id), recorded in self._memory.requests.items():
+            is_theirs = (meeting_id, request_id) == (submission.meeting_id, submission.request_id)
+            if is_theirs and who != submission.participant_id:
                 return recorded
         return await super().submit(submission, now)
 
@@ -160,7 +161,7 @@ class TheSameBrowserIsTheSamePerson(MemoryAnswers):
     async def submit(self, submission: Submission, now: datetime) -> RecordedAnswer:
         recorded = await super().submit(submission, now)
         for (meeting_id, who), (_, granted_at) in self._memory.answers.items():
-            if meeting_id == submission.meeting_id:
+            if meeting_id == submission.meeting_id and who != submission.participant_id:
                 self._memory.answers[meeting_id, who] = (replace(recorded, participant_id=who), granted_at)
         return recorded
 

@@ -250,7 +250,9 @@ class Histories(RuleBasedStateMachine):
 
 
 def play(stage: Stage, wanted: int, *, shrink: bool = True) -> Counter[str]:
-    """Play until that many histories had all their steps, the same ones at every call; count what happened in them.
+    """Play until that many histories had all their steps, and count what happened in them.
+
+    Which ones depends on the versions of Hypothesis and of the modules that are loaded, and on nothing else.
 
     Raises AssertionError, which names the invariant that does not hold and tells the shortest history found that
     shows it.

@@ -197,7 +197,8 @@ class Ledger:
     def _blamed_for(self, expected: list[Person], found: list[Person]) -> str:
         """People have no names here, but revisions; and who was silent has none."""
         missing = [person for person in expected if person not in found]
-        if not all(person.revision for person in missing) or not self._answered | self._repeated:
+        somebody_is_gone = len(found) < len(expected) or not all(person.revision for person in missing)
+        if somebody_is_gone or not self._answered | self._repeated:
             return "C6"
         whose = [self.answers[person.revision - 1].participant_id for person in missing]
         return max(map(self._blamed, whose), default="C6")

@@ -89,10 +89,12 @@ class Referee:
         outcomes = await self._submit(submission)
         await self._stage.restart()
         await self._judge(outcomes)
+        await self._compare_histories()
 
     async def dies_before_commit(self, submission: Submission) -> None:
         outcome = await self._stage.dies_before_commit(submission, self.now)
         await self._judge([outcome] if outcome else [], submission)
+        await self._compare_histories()
 
     async def gives_up_waiting(self, submission: Submission, others: Sequence[Submission], turns: int) -> None:
         """One of several callers leaves after that many turns of the event loop, and tries again at once."""
@@ -127,8 +129,7 @@ class Referee:
 
     async def restarts(self) -> None:
         await self._stage.restart()
-        for ledger in self.meetings.values():
-            await self._compare_history(ledger)
+        await self._compare_histories()
         await self._compare_events()
 
     async def deletes_the_room(self, name: str, made_again: bool) -> None:
@@ -205,6 +206,10 @@ class Referee:
             for who in people:
                 ledger.check_answer(who, await self._store.answers.of_participant(ledger.meeting_id, who))
             await self._compare_standing(ledger)
+
+    async def _compare_histories(self) -> None:
+        for ledger in self.meetings.values():
+            await self._compare_history(ledger)
 
     async def _compare_history(self, ledger: Ledger) -> None:
         page = self._store.history.page(ledger.meeting_id, 0, 1000)
