@@ -28,7 +28,8 @@ class User:
     def run(self, command: list[str], **options: object) -> "subprocess.CompletedProcess[str]":
         """Run a command as this user and give back what it said. Never raises on failure."""
         if not self.is_me:
-            options |= {"user": self.uid, "group": self.gid, "extra_groups": []}
+            # Not Popen's `user`: that one forks, and gRPC's fork handlers fail where several threads do so at once.
+            command = ["setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups", "--", *command]
         return subprocess.run(command, text=True, check=False, **options)  # type: ignore[call-overload,no-any-return]  # options are Popen's
 
     def can_enter(self, folder: Path) -> bool:

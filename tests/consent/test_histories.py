@@ -15,8 +15,13 @@ from tests.consent.stages import MemoryStage, PostgresStage
 
 WANTED = int(os.environ.get("ASSENT_HISTORIES", "0"))
 ENOUGH = 1000
-# Among several answers at once, what is wrong with one of the two shows in the other as well.
-ALSO_SEEN_AS = {"C3 a late retry applies again": "C2", "C2 revisions are read before the wait": "C3"}
+# Among several answers at once, what is wrong with one of the two shows in the other as well; and where a caller
+# gave up and tried again, the answer that nobody heard of leaves a gap between the revisions.
+ALSO_SEEN_AS = {
+    "C2 revisions are read before the wait": "C3",
+    "C3 a late retry applies again": "C2",
+    "C3 request ids are ignored": "C2",
+}
 WHAT_HAPPENS = (
     "answers", "answers if present", "at once", "at once beside a retry", "at once with one request id",
     "changes their mind", "client webhook", "clock jumps", "dies before commit", "found empty", "gives up waiting",
@@ -45,10 +50,9 @@ def _check(tally: Counter[str], wanted: int) -> None:
     told = "\n".join(f"{count:8} {what}" for what, count in sorted(tally.items()))
     assert tally["whole histories"] >= wanted, told
     assert tally["steps"] >= wanted * STEPS, told
-    # In a few histories some things are rare by chance; that they happen at all is what counts there.
-    often = wanted // 4 if wanted >= ENOUGH else 1
-    rare = {what: tally[what] for what in WHAT_HAPPENS if tally[what] < often}
-    assert rare == {}, told
+    if wanted >= ENOUGH:  # in fewer some things are missing by chance
+        rare = {what: tally[what] for what in WHAT_HAPPENS if tally[what] < wanted // 4}
+        assert rare == {}, told
     print(told)  # noqa: T201  # figures, shown by pytest -s
 
 

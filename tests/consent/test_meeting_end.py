@@ -108,19 +108,19 @@ async def test_sessions_are_merged_as_their_webhooks_are(
     asking: Insights, store: Store, whereby: FakeWhereby, clock: Clock
 ) -> None:
     await opened(store, "m-1", "m-2")
-    whereby.sessions = {"m-1": [Session("s-2", TEN + MINUTE, None), ENDED]}
-    await asking.reconcile()
     for event in (
         session(TEN + MINUTE, started=True, meeting_id="m-2", name="s-2"),
         session(NINE, started=True, meeting_id="m-2"),
         session(TEN, started=False, meeting_id="m-2"),
     ):
         await store.presence.record(event)
+    clock.now, whereby.sessions = TEN + MINUTE, {"m-1": [Session("s-2", TEN + MINUTE, None), ENDED]}
+    await asking.reconcile()
     both = await store.presence.evidence(meeting().whereby_room_name, "x.mp4")
     asked, heard = sorted(both, key=lambda one: one.meeting_id)
     assert (set(asked.sessions), asked.attendance) == (set(heard.sessions), heard.attendance)
     told = await store.published()
-    clock.now = NINE + MINUTE
+    clock.now += MINUTE
     await asking.reconcile()
     assert (await store.published(), whereby.looked_at) == (told, ["m-1", "m-2", "m-1", "m-2"])
 
