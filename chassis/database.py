@@ -116,8 +116,14 @@ class Database:
         For statements that find their rows by key: everything is planned as if tables were large.
         Raises as `begin` does.
         """
+        async with self.on_driver() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def on_driver(self) -> "AsyncIterator[DriverConnection]":
+        """The same without a transaction: each statement is one of its own. Raises as `begin` does."""
         try:
-            async with self._driver_pool.acquire(timeout=5) as connection, connection.transaction():
+            async with self._driver_pool.acquire(timeout=5) as connection:
                 yield connection
         except asyncpg.DataError as error:
             raise _impossible() from error

@@ -8,10 +8,10 @@ rolled back.
 import asyncio
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import asyncpg
 import structlog
@@ -25,9 +25,6 @@ from chassis.bus import Bus
 from chassis.database import Database
 from chassis.errors import ServiceError
 from chassis.telemetry import headers
-
-if TYPE_CHECKING:
-    from chassis.database import DriverConnection
 
 log = structlog.get_logger()
 
@@ -58,34 +55,37 @@ def create_table(role: str | None) -> None:
         op.execute(f'GRANT SELECT, INSERT, DELETE ON outbox TO "{role}"')
 
 
-_PUT = """
-WITH event AS (
+def putting(first: int, condition: str = "true") -> str:
+    """A statement, or a part of a larger one, that puts the events of `values_of` where the condition holds.
+
+    Their values are its parameters from number `first` on.
+    """
+    subjects, message_ids, payloads, traces = (f"${first + place}" for place in range(4))
+    return f"""
     INSERT INTO outbox (subject, message_id, payload, headers)
     SELECT subject, message_id, payload, headers::json
-    FROM unnest($2::text[], $3::text[], $4::bytea[], $5::text[])
-         WITH ORDINALITY AS sent (subject, message_id, payload, headers, place)
+    FROM unnest({subjects}::text[], {message_ids}::text[], {payloads}::bytea[], {traces}::text[])
+         WITH ORDINALITY AS event (subject, message_id, payload, headers, place)
+    WHERE {condition}
     ORDER BY place
-)
-SELECT pg_notify($1, '')
-"""
+    RETURNING pg_notify('{_CHANNEL}', '')
+    """  # noqa: S608  # numbers of parameters, and a condition of ours
+
+
+_PUT = putting(1)
 
 
 async def put(connection: AsyncConnection, *messages: Message) -> None:
     """Publish these events once the connection's transaction is committed."""
     if messages:
         trace = headers()
-        await connection.exec_driver_sql(_PUT, _values([(message, trace) for message in messages]))
+        await connection.exec_driver_sql(_PUT, values_of([(message, trace) for message in messages]))
 
 
-async def put_on_driver(connection: "DriverConnection", events: Sequence[tuple[Message, Mapping[str, str]]]) -> None:
-    """The same on the driver's own connection, each event with the headers of the work that it comes from."""
-    if events:
-        await connection.execute(_PUT, *_values(events))
-
-
-def _values(events: Sequence[tuple[Message, Mapping[str, str]]]) -> tuple[Any, ...]:
+def values_of(events: Iterable[tuple[Message, Mapping[str, str]]]) -> tuple[list[Any], ...]:
+    """What `putting` takes, of events and of the headers of the work that each comes from."""
+    events = list(events)
     return (
-        _CHANNEL,
         [message.DESCRIPTOR.full_name for message, _ in events],
         [str(uuid.uuid4()) for _ in events],
         [message.SerializeToString() for message, _ in events],

@@ -14,8 +14,9 @@ from consent_svc.domain.answers import RecordedAnswer, Submission
 from consent_svc.domain.receipts import Terms
 from consent_svc.errors import answer_late, meeting_not_found
 from consent_svc.events import answer_submitted
-from consent_svc.store.batch import REQUEST, Batch, Head, recorded_of
+from consent_svc.store.batch import REQUEST, Batch, Row, recorded_of
 from consent_svc.store.group_commit import Busy, GroupCommit
+from consent_svc.store.heads import Head, Heads
 from consent_svc.store.tables import ANSWERS
 
 if TYPE_CHECKING:
@@ -33,47 +34,60 @@ JOIN unnest($1::text[], $2::text[]) AS asked (meeting_id, participant_id) USING 
 """
 _KEEP_TERMS = "INSERT INTO terms (hash, document, registered_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
 
-# The requests are looked up here, after the lock, and not together with it: that would look at the time before the
-# wait, and miss the same request on another connection. Where one is found, nothing is written at all.
-_APPEND = """
+# Writes all of it or nothing. Nothing, where a history does not end (any more) as it was thought to: somebody else
+# appended to it, or holds it. And nothing, where a request was committed before; those are what is found.
+#
+# Requests are looked up as they were when the statement began. Where the ends still are as they were known before
+# that, no request has been committed since.
+_APPEND = f"""
 WITH sent AS MATERIALIZED (
     SELECT * FROM unnest(
         $1::text[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
         $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[],
-        $14::timestamptz[], $15::bool[], $16::bool[]
+        $14::timestamptz[], $15::bool[], $16::bool[], $17::bool[]
     ) AS sent (
         meeting_id, revision, consent_id, participant_id, participant_digest, request_id, answer,
         answered_at, notice_version, language, fingerprint_hash, previous_hash, hash, first_granted_at,
-        is_current, is_head
+        is_first, is_current, is_head
     )
+), held AS MATERIALIZED (
+    SELECT meetings.meeting_id FROM sent JOIN meetings USING (meeting_id)
+    WHERE sent.is_first AND meetings.revision = sent.revision - 1 AND meetings.head_hash = sent.previous_hash
+    FOR NO KEY UPDATE OF meetings SKIP LOCKED
+), fit AS MATERIALIZED (
+    SELECT count(*) = (SELECT count(*) FROM sent WHERE is_first) AS fits FROM held
 ), repeated AS MATERIALIZED (
     SELECT history.* FROM history JOIN sent USING (meeting_id, participant_digest, request_id)
+), writing AS MATERIALIZED (
+    SELECT sent.* FROM sent, fit WHERE fits AND NOT EXISTS (SELECT FROM repeated)
 ), line AS (
     INSERT INTO history (meeting_id, revision, consent_id, participant_digest, request_id, answer, answered_at,
                          notice_version, language, fingerprint_hash, previous_hash, hash, terms_hash)
     SELECT meeting_id, revision, consent_id, participant_digest, request_id, answer, answered_at,
-           notice_version, language, fingerprint_hash, previous_hash, hash, $17
-    FROM sent WHERE NOT EXISTS (SELECT FROM repeated)
+           notice_version, language, fingerprint_hash, previous_hash, hash, $18
+    FROM writing
 ), head AS (
-    UPDATE meetings SET revision = sent.revision, head_hash = sent.hash FROM sent
-    WHERE meetings.meeting_id = sent.meeting_id AND sent.is_head AND NOT EXISTS (SELECT FROM repeated)
+    UPDATE meetings SET revision = writing.revision, head_hash = writing.hash FROM writing
+    WHERE meetings.meeting_id = writing.meeting_id AND writing.is_head
 ), present AS (
     INSERT INTO participants (meeting_id, participant_id)
-    SELECT meeting_id, participant_id FROM sent WHERE is_current AND NOT EXISTS (SELECT FROM repeated)
+    SELECT meeting_id, participant_id FROM writing WHERE is_current
     ON CONFLICT DO NOTHING
 ), current AS (
     INSERT INTO answers (meeting_id, participant_id, consent_id, revision, answer, answered_at, first_granted_at,
                          notice_version, language)
     SELECT meeting_id, participant_id, consent_id, revision, answer, answered_at, first_granted_at,
            notice_version, language
-    FROM sent WHERE is_current AND NOT EXISTS (SELECT FROM repeated)
+    FROM writing WHERE is_current
     ON CONFLICT (meeting_id, participant_id) DO UPDATE SET
         consent_id = excluded.consent_id, revision = excluded.revision, answer = excluded.answer,
         answered_at = excluded.answered_at, notice_version = excluded.notice_version, language = excluded.language,
         first_granted_at = coalesce(answers.first_granted_at, excluded.first_granted_at)
+), told AS (
+    {outbox.putting(19, "EXISTS (SELECT FROM writing)")}
 )
-SELECT * FROM repeated
-"""
+SELECT fits, repeated.* FROM fit LEFT JOIN repeated ON fits
+"""  # noqa: S608  # nothing in it comes from outside
 
 
 @dataclass(frozen=True)
@@ -84,7 +98,7 @@ class _Sent:
     trace: Mapping[str, str]
 
 
-Outcomes = list[RecordedAnswer | Exception | None]
+Outcomes = list[Exception | None]
 
 
 def _utc_now() -> datetime:
@@ -99,6 +113,7 @@ class PostgresAnswers:
         self._terms = terms
         self._clock = clock
         self._terms_are_kept = False
+        self._heads = Heads()
         self._group = GroupCommit[_Sent, RecordedAnswer](self._commit)
 
     async def submit(self, submission: Submission, now: datetime) -> RecordedAnswer:
@@ -111,37 +126,63 @@ class PostgresAnswers:
         return recorded_of(row, participant_id) if row else None
 
     async def _commit(self, group: Sequence[_Sent], wait: bool) -> list[RecordedAnswer | Exception]:
+        return await self._commit_onto_known(group) or await self._commit_under_lock(group, wait)
+
+    async def _commit_onto_known(self, group: Sequence[_Sent]) -> list[RecordedAnswer | Exception] | None:
+        """In one statement, where we know how the histories end; None, and nothing is done, where they do not so."""
+        submissions = [sent.submission for sent in group]
+        if not self._terms_are_kept or any(one.presence_required for one in submissions):
+            return None
+        if (heads := self._heads.take({one.meeting_id for one in submissions})) is None:
+            return None
+        # However long we stand still from here: where a later answer has come, the history ends otherwise.
+        outcomes = self._late(submissions)
+        async with self._database.on_driver() as connection:
+            return await self._append(connection, group, outcomes, heads)
+
+    async def _commit_under_lock(self, group: Sequence[_Sent], wait: bool) -> list[RecordedAnswer | Exception]:
         submissions = [sent.submission for sent in group]
         async with self._database.begin_on_driver() as connection:
             heads = await _locked(connection, {one.meeting_id for one in submissions}, wait)
-            outcomes = await _refused(connection, submissions, heads, wait)
+            refused = await _refused(connection, submissions, heads, wait)
             # Looked at under the lock: however long we stood still, a later answer has not overtaken this one.
-            now = self._clock()
-            for place, one in enumerate(submissions):
-                if one.not_after and one.not_after < now and outcomes[place] is None:
-                    outcomes[place] = answer_late()
-            mine = [place for place, outcome in enumerate(outcomes) if outcome is None]
-            batch = await self._append(connection, [group[place] for place in mine], heads)
-        self._terms_are_kept = self._terms_are_kept or bool(batch.lines)
-        for place, outcome in zip(mine, batch.outcomes, strict=True):
-            outcomes[place] = outcome
-        return [outcome for outcome in outcomes if outcome is not None]
+            late = self._late(submissions)
+            outcomes = [one or other for one, other in zip(refused, late, strict=True)]
+            if any(outcome is None for outcome in outcomes) and not self._terms_are_kept:
+                await connection.execute(_KEEP_TERMS, self._terms.hash, self._terms.document, group[0].now)
+            done = await self._append(connection, group, outcomes, heads)
+            if done is None:
+                raise RuntimeError("a history was appended to while its meeting was locked")
+        self._terms_are_kept = self._terms_are_kept or any(outcome is None for outcome in outcomes)
+        return done
 
-    async def _append(self, connection: "DriverConnection", sent: list[_Sent], heads: dict[str, Head]) -> Batch:
-        pairs = [(one.submission, one.now) for one in sent]
-        batch = Batch(heads, pairs)
-        if batch.lines and (repeated := await connection.fetch(_APPEND, *batch.arrays(), self._terms.hash)):
-            batch = Batch(heads, pairs, {tuple(row[name] for name in REQUEST): row for row in repeated})
-            if batch.lines:
-                await connection.fetch(_APPEND, *batch.arrays(), self._terms.hash)
-        if batch.lines:
-            if not self._terms_are_kept:
-                await connection.execute(_KEEP_TERMS, self._terms.hash, self._terms.document, sent[0].now)
+    def _late(self, submissions: list[Submission]) -> Outcomes:
+        now = self._clock()
+        return [answer_late() if one.not_after and one.not_after < now else None for one in submissions]
+
+    async def _append(
+        self, connection: "DriverConnection", group: Sequence[_Sent], outcomes: Outcomes, heads: Mapping[str, Head]
+    ) -> list[RecordedAnswer | Exception] | None:
+        """Commit those without an outcome; None, and nothing is done, where a history does not end as in `heads`."""
+        mine = [place for place, outcome in enumerate(outcomes) if outcome is None]
+        sent = [group[place] for place in mine]
+        known: dict[tuple[str, ...], Row] = {}
+        while True:
+            batch = Batch(heads, [(one.submission, one.now) for one in sent], known)
+            if not batch.lines:
+                break
             # Of several answers in a meeting, the last one's event says it all: see the message's description.
-            last = {line.entry.meeting_id: line for line in batch.lines}.values()
-            events = [(answer_submitted(line.recorded), sent[line.place].trace) for line in last]
-            await outbox.put_on_driver(connection, events)
-        return batch
+            events = [(answer_submitted(line.recorded), sent[line.place].trace) for line in batch.newest()]
+            rows = await connection.fetch(_APPEND, *batch.arrays(), self._terms.hash, *outbox.values_of(events))
+            if not rows[0]["fits"]:
+                return None
+            repeated = {tuple(row[name] for name in REQUEST): row for row in rows if row["meeting_id"]}
+            if not repeated:
+                break
+            known |= repeated
+        self._heads.keep(batch.heads)
+        done = dict(zip(mine, batch.outcomes, strict=True))
+        return [outcome or done[place] for place, outcome in enumerate(outcomes)]
 
 
 async def _locked(connection: "DriverConnection", meeting_ids: set[str], wait: bool) -> dict[str, Head]:

@@ -1,7 +1,7 @@
 """Chains answers that are committed together onto their meetings' histories, each after the one before it."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ from consent_svc.domain.answers import HistoryEntry, RecordedAnswer, Submission
 from consent_svc.domain.verdict import Answer
 from consent_svc.errors import request_id_reused
 from consent_svc.history import next_entry, participant_digest
+from consent_svc.store.heads import Head
 
 REQUEST = ("meeting_id", "participant_digest", "request_id")
 """What a repeated request is known by."""
@@ -18,7 +19,7 @@ REQUEST = ("meeting_id", "participant_digest", "request_id")
 COLUMNS = (
     "meeting_id", "revision", "consent_id", "participant_id", "participant_digest", "request_id", "answer",
     "answered_at", "notice_version", "language", "fingerprint_hash", "previous_hash", "hash", "first_granted_at",
-    "is_current", "is_head",
+    "is_first", "is_current", "is_head",
 )  # fmt: skip
 """Of the arrays, in this order."""
 
@@ -27,15 +28,6 @@ class Row(Protocol):
     """Of the history or of the current answers, however it was fetched."""
 
     def __getitem__(self, name: str, /) -> Any: ...
-
-
-@dataclass(frozen=True)
-class Head:
-    """Where a meeting's history ends, for as long as we hold its lock."""
-
-    salt: bytes
-    revision: int
-    hash: str
 
 
 @dataclass(frozen=True)
@@ -65,7 +57,8 @@ class Batch:
     ) -> None:
         self.lines: list[Line] = []
         self.outcomes: list[RecordedAnswer | AlreadyExists] = []
-        self._heads = dict(heads)
+        # Where the histories end once the lines are committed.
+        self.heads = dict(heads)
         self._known = known or {}
         self._made: dict[tuple[str, ...], RecordedAnswer] = {}
         self._granted: dict[tuple[str, str], datetime] = {}
@@ -74,14 +67,27 @@ class Batch:
 
     def arrays(self) -> list[list[Any]]:
         """The lines column by column, as one statement takes them."""
+        first = {line.entry.meeting_id: line.place for line in reversed(self.lines)}
         current = {(line.entry.meeting_id, line.submission.participant_id): line.place for line in self.lines}
-        last = {line.entry.meeting_id: line.place for line in self.lines}
-        currents, lasts = set(current.values()), set(last.values())
-        rows = [_row(line, is_current=line.place in currents, is_head=line.place in lasts) for line in self.lines]
+        firsts, currents = set(first.values()), set(current.values())
+        lasts = {line.place for line in self.newest()}
+        rows = [
+            {
+                **_row(line),
+                "is_first": line.place in firsts,
+                "is_current": line.place in currents,
+                "is_head": line.place in lasts,
+            }
+            for line in self.lines
+        ]
         return [[row[name] for row in rows] for name in COLUMNS]
 
+    def newest(self) -> Iterable[Line]:
+        """The last line of each meeting."""
+        return {line.entry.meeting_id: line for line in self.lines}.values()
+
     def _take(self, place: int, submission: Submission, now: datetime) -> RecordedAnswer | AlreadyExists:
-        head = self._heads[submission.meeting_id]
+        head = self.heads[submission.meeting_id]
         digest = participant_digest(head.salt, submission.participant_id)
         request = (submission.meeting_id, digest, submission.request_id)
         before = self._made.get(request)
@@ -90,7 +96,7 @@ class Batch:
         if before is not None:
             return before if before.answer is submission.answer else request_id_reused()
         entry = next_entry(submission, digest, head.revision + 1, head.hash, now)
-        self._heads[submission.meeting_id] = Head(head.salt, entry.revision, entry.hash)
+        self.heads[submission.meeting_id] = Head(head.salt, entry.revision, entry.hash)
         recorded = self._made[request] = _recorded(submission, entry)
         person = (submission.meeting_id, submission.participant_id)
         if submission.answer is Answer.GRANTED:
@@ -126,7 +132,7 @@ def _recorded(submission: Submission, entry: HistoryEntry) -> RecordedAnswer:
     )
 
 
-def _row(line: Line, *, is_current: bool, is_head: bool) -> dict[str, Any]:
+def _row(line: Line) -> dict[str, Any]:
     return {
         **vars(line.entry),
         "consent_id": line.recorded.consent_id,
@@ -134,6 +140,4 @@ def _row(line: Line, *, is_current: bool, is_head: bool) -> dict[str, Any]:
         "request_id": line.submission.request_id,
         "fingerprint_hash": line.submission.fingerprint_hash,
         "first_granted_at": line.first_granted_at,
-        "is_current": is_current,
-        "is_head": is_head,
     }

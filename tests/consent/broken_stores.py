@@ -254,7 +254,7 @@ IN_MEMORY: dict[str, MakeStore] = {
 """The invariant and what is wrong with it, and how to start such a store."""
 
 
-def _trigger(when: str, body: str) -> list[str]:
+def trigger(when: str, body: str) -> list[str]:
     """A trigger of the tables' owner, with the owner's rights."""
     return [
         f"CREATE FUNCTION sabotage() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN {body} END $$",
@@ -284,14 +284,14 @@ RETURN NULL;
 _FORGET_ENDS = "NEW.last_ended_at := coalesce(OLD.last_ended_at, NEW.last_ended_at); RETURN NEW;"
 
 IN_POSTGRES: dict[str, list[str]] = {
-    "C1 lines tell another time": _trigger("BEFORE INSERT ON history", _TELL_ANOTHER_TIME),
-    "C2 the newest time counts": _trigger("BEFORE UPDATE ON answers", _LEAVE_THE_NEWER),
-    "C2 revisions leave gaps": _trigger("BEFORE UPDATE OF revision ON meetings", _SKIP_EVERY_FIFTH),
-    "C3 request ids are ignored": _trigger("BEFORE INSERT ON history", _TAKE_ANOTHER_ID),
-    "C4 an answer is everybody's": _trigger("AFTER INSERT OR UPDATE ON answers", _TAKE_IT_FOR_ALL),
-    "C5 former lines are rewritten": _REWRITABLE + _trigger("AFTER INSERT ON history", _REWRITE_THEIR_LINES),
-    "C5 the chain is not linked": _trigger("BEFORE INSERT ON history", _LINK_NOTHING),
-    "C5 history goes with the room": _REWRITABLE + _trigger("AFTER DELETE ON rooms", _DELETE_ITS_LINES),
-    "C6 only the first end counts": _trigger("BEFORE UPDATE ON attendance", _FORGET_ENDS),
+    "C1 lines tell another time": trigger("BEFORE INSERT ON history", _TELL_ANOTHER_TIME),
+    "C2 the newest time counts": trigger("BEFORE UPDATE ON answers", _LEAVE_THE_NEWER),
+    "C2 revisions leave gaps": trigger("BEFORE UPDATE OF revision ON meetings", _SKIP_EVERY_FIFTH),
+    "C3 request ids are ignored": trigger("BEFORE INSERT ON history", _TAKE_ANOTHER_ID),
+    "C4 an answer is everybody's": trigger("AFTER INSERT OR UPDATE ON answers", _TAKE_IT_FOR_ALL),
+    "C5 former lines are rewritten": _REWRITABLE + trigger("AFTER INSERT ON history", _REWRITE_THEIR_LINES),
+    "C5 the chain is not linked": trigger("BEFORE INSERT ON history", _LINK_NOTHING),
+    "C5 history goes with the room": _REWRITABLE + trigger("AFTER DELETE ON rooms", _DELETE_ITS_LINES),
+    "C6 only the first end counts": trigger("BEFORE UPDATE ON attendance", _FORGET_ENDS),
 }
 """The invariant and what is wrong with it, and what the tables' owner did to the database."""

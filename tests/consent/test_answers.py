@@ -17,6 +17,8 @@ from consent_svc.domain.receipts import Terms
 from consent_svc.domain.standings import Counts
 from consent_svc.domain.verdict import Answer, Decision, decide
 from consent_svc.store.answers import PostgresAnswers
+from deploy.local import Postgres
+from tests.consent.broken_stores import trigger
 from tests.consent.cases import ANA, BEN, CEM, MINUTE, NINE, TEN, admission, meeting, room, says
 from tests.consent.conftest import TERMS, Store
 
@@ -278,13 +280,12 @@ async def test_the_terms_of_an_answer_are_kept_with_it(opened_postgres: Store, d
 
 
 async def test_an_answer_whose_event_cannot_be_written_is_not_committed(
-    opened_postgres: Store, database: Database, monkeypatch: pytest.MonkeyPatch
+    opened_postgres: Store, postgres: Postgres, database_name: str
 ) -> None:
-    async def failing(*_: object, **__: object) -> None:
-        raise ConnectionResetError
-
-    monkeypatch.setattr("consent_svc.store.answers.outbox.put_on_driver", failing)
-    with pytest.raises(Exception, match="database cannot be reached"):
-        await PostgresAnswers(database, TERMS).submit(says(ANA, GRANTED, "r-1"), NINE)
-    assert await current(opened_postgres) is None
-    assert await opened_postgres.history.page("m-1", 0, 10) == []
+    await opened_postgres.answers.submit(says(ANA, GRANTED, "r-1"), NINE)
+    postgres.execute(trigger("BEFORE INSERT ON outbox", "RAISE 'no room for it';"), database=database_name)
+    for who in (ANA, BEN):  # one who knows how the history ends, and one who does not any more
+        with pytest.raises(Exception, match="no room for it"):
+            await opened_postgres.answers.submit(says(who, DENIED, "r-2"), NINE)
+    assert (await current(opened_postgres), await current(opened_postgres, BEN)) == (GRANTED, None)
+    assert len(await opened_postgres.history.page("m-1", 0, 10)) == 1
