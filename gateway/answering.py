@@ -30,10 +30,8 @@ CLOCKS_APART = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
 _LOOK_SECONDS = 0.05
 """Between two looks at who has waited too long: a timer for each of them would cost more than its answer."""
-# Answers gather while so many messages have had no outcome yet (but no longer than this), and a moment longer where
-# many come: a lone one never waits.
+# Answers gather while so many messages have had no outcome yet, but no longer than this: a lone one never waits.
 _IN_FLIGHT, _LONGEST_GATHERING = 2, 0.02
-_MANY, _MOMENT = 4, 0.003
 
 
 @dataclass(eq=False)
@@ -174,15 +172,13 @@ class Answering:
                     one.message, one.left_at = message, now
                 self._in_flight += 1
                 yield rpc.SubmitAnswersRequest(answers=[one.pending for one in leaving])
-                await self._gather(len(leaving))
+                await self._gather()
 
-    async def _gather(self, sent: int) -> None:
+    async def _gather(self) -> None:
         if self._in_flight >= _IN_FLIGHT:
             self._told.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._told.wait(), _LONGEST_GATHERING)
-        if sent >= _MANY:
-            await asyncio.sleep(_MOMENT)
 
     def _tell(self, response: rpc.SubmitAnswersResponse) -> None:
         self._told_at = asyncio.get_running_loop().time()

@@ -13,8 +13,8 @@ R = TypeVar("R")
 AT_ONCE = 2
 """Groups in flight: while one waits for the disk, the next one is made ready."""
 
-MOST = 200
-"""In one group: a larger one saves nothing more, and makes the first of it wait for the last."""
+MOST = 32
+"""In one group: a larger one saves little more, and makes the first of it wait for the last."""
 
 ALONE_AT_ONCE = 2
 """Keys in flight that somebody else holds; each waits in a transaction, and a connection, of its own."""
@@ -52,15 +52,23 @@ class GroupCommit(Generic[T, R]):
         self._groups: set[asyncio.Task[None]] = set()
         self._alone: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Semaphore(ALONE_AT_ONCE)
+        self._starting = False
 
     async def submit(self, key: str, item: T) -> R:
         """Wait until the item is committed. Raises what the commit said of this item."""
         waiting = _Waiting[T, R](key, item, asyncio.get_running_loop().create_future())
         self._waiting.setdefault(key, []).append(waiting)
-        self._start()
+        self._start_soon()
         return await waiting.done
 
+    def _start_soon(self) -> None:
+        # Not at once: what comes together, as one message brings it, goes together.
+        if not self._starting:
+            self._starting = True
+            asyncio.get_running_loop().call_soon(self._start)
+
     def _start(self) -> None:
+        self._starting = False
         while len(self._groups) < AT_ONCE and (group := self._take()):
             task = asyncio.create_task(self._run(group))
             self._groups.add(task)
@@ -69,7 +77,7 @@ class GroupCommit(Generic[T, R]):
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._groups.discard(task)
         self._alone.discard(task)
-        self._start()
+        self._start_soon()
 
     def _take(self) -> dict[str, list[_Waiting[T, R]]]:
         group: dict[str, list[_Waiting[T, R]]] = {}
