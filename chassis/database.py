@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Self
 import asyncpg
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, make_url, pool, text
+from sqlalchemy import Connection, event, make_url, pool, text
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -69,6 +70,7 @@ class Database:
             pool_pre_ping=True,
             connect_args={"server_settings": _SESSION, "timeout": 5, "command_timeout": _COMMAND_SECONDS},
         )
+        event.listen(self.engine.sync_engine, "handle_error", _leave_the_read_only)
         _, driver_arguments = self.engine.dialect.create_connect_args(make_url(url))
         self._driver_pool = asyncpg.create_pool(
             **driver_arguments,
@@ -136,6 +138,12 @@ class Database:
 
 async def _as_it_is(_: "asyncpg.Connection[asyncpg.Record]") -> None:
     """A transaction leaves nothing behind on its connection that would have to be reset."""
+
+
+def _leave_the_read_only(context: ExceptionContext) -> None:
+    """A connection to a standby answers every ping and would be kept for ever: let go of the whole pool."""
+    if isinstance(getattr(context.original_exception, "__cause__", None), asyncpg.ReadOnlySQLTransactionError):
+        context.is_disconnect = True
 
 
 def _cause(error: DBAPIError) -> BaseException | None:
