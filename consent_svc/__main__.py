@@ -1,6 +1,7 @@
 """Starts consent_svc: `python -m consent_svc serve` or `migrate`; checks what it gave away: `history`, `receipt`."""
 
 import argparse
+import io
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -92,6 +93,8 @@ def _whereby(settings: Settings) -> Whereby:
 def main() -> int:
     """Read the command and, where it needs it, the environment, and do it."""
     given = _parser().parse_args()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal can show every wording
     if given.command == "history":
         return check_export(given.file, given.key)
     if given.command == "receipt":
@@ -116,9 +119,11 @@ def _parser() -> argparse.ArgumentParser:
     history.add_argument("file", help="the export, JSON Lines; - for standard input")
     history.add_argument("--key", type=Path, help="the service's public key: PEM, or what GET /v1/keys answers")
     receipt = commands.add_parser("receipt", help="check a receipt, without service or settings")
-    receipt.add_argument("file", type=Path, help="the JWS, or the JSON that it came in")
+    receipt.add_argument("file", help="the JWS, or the JSON that it came in; - for standard input")
     receipt.add_argument("--key", type=Path, required=True, help="the service's public key: PEM, or JSON Web Key (set)")
-    receipt.add_argument("--notice", type=Path, help="the words that were shown: must be those of the receipt")
+    receipt.add_argument(
+        "--notice", type=Path, help="the words that were shown: must be those of the receipt, and are printed"
+    )
     return parser
 
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from consent_svc.domain.canonical import canonical, text_hash
+from consent_svc.terminal import plain
 
 _UNREADABLE = (TypeError, ValueError, RecursionError, UnsupportedAlgorithm)
 _HOW_TO_MAKE_ONE = "make one with `openssl genpkey -algorithm ed25519 -out KEY.pem`"
@@ -67,13 +68,18 @@ def verify(jws: str, public_key: Ed25519PublicKey, typ: str) -> bytes:
     try:
         decoded = jwt.api_jws.decode_complete(jws, public_key, algorithms=["EdDSA"])
     except jwt.InvalidTokenError as error:
-        raise SignatureError(f"the signature does not hold under this key: {error}") from error
+        raise SignatureError(f"the signature does not hold under this key: {plain(str(error))}") from error
     if decoded["header"].get("typ") != typ:
         raise SignatureError(f"signed, but as {decoded['header'].get('typ')!r}, not as {typ!r}")
     if decoded["header"].get("kid") != key_id(public_key):
         raise SignatureError("signed, but it names another key")
     payload: bytes = decoded["payload"]
     return payload
+
+
+def type_of(jws: str) -> str:
+    """The `typ` that a compact JWS says it has, verified or not; empty where it says none."""
+    return _said(jws, "typ")
 
 
 def load_public_key(path: Path, jws: str = "") -> Ed25519PublicKey:
@@ -118,13 +124,19 @@ def _chosen(keys: dict[str, Ed25519PublicKey], jws: str, path: Path) -> Ed25519P
         raise KeyFileError(f"{path} is JSON, but holds no JSON Web Key of Ed25519")
     named = _named_key(jws)
     if named not in keys and len(keys) > 1:
-        raise KeyFileError(f"{path} holds {len(keys)} keys, and none is the one that signed ({named or 'not named'})")
+        names = f"names key {plain(named, 100)}" if named else "names no key"
+        raise KeyFileError(f"{path} holds {len(keys)} keys, and none is the one that signed: the signature {names}")
     return keys.get(named) or next(iter(keys.values()))
 
 
 def _named_key(jws: str) -> str:
+    return _said(jws, "kid")
+
+
+def _said(jws: str, name: str) -> str:
+    """A field of a header that nobody has verified; empty where there is none."""
     try:
-        return str(json.loads(_decoded(jws.partition(".")[0])).get("kid", ""))
+        return str(json.loads(_decoded(jws.partition(".")[0])).get(name, ""))
     except (AttributeError, RecursionError, ValueError):
         return ""
 

@@ -9,28 +9,33 @@ from typing import Any, NoReturn, cast
 from consent_svc.domain.answers import HistoryLine
 from consent_svc.domain.canonical import canonical, text_hash
 from consent_svc.history.chain import fits_its_hash
+from consent_svc.kinds import IT_IS_AN_EXPORT, is_export
 from consent_svc.receipts.document import RECEIPT_TYPE, SCHEMA
 from consent_svc.receipts.words import in_plain_words
 from consent_svc.signing import KeyFileError, SignatureError, key_id, load_public_key, verify
+from consent_svc.terminal import plain
 
 
 class ReceiptFault(Exception):
     """The receipt does not hold; the message says in what."""
 
 
-def check_receipt(file: Path, key_file: Path, notice_file: Path | None) -> int:
-    """Check a receipt and print what it proves.
+def check_receipt(path: str, key_file: Path, notice_file: Path | None) -> int:
+    """Check a receipt, from standard input for "-", and print what it proves.
 
     Returns 0 where it holds, 1 where it does not, 2 where it could not be checked.
     """
     try:
-        content, wording = file.read_bytes(), notice_file.read_bytes() if notice_file else None
+        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        notice = notice_file.read_bytes() if notice_file else None
+        if is_export(content):
+            print(IT_IS_AN_EXPORT, file=sys.stderr)  # noqa: T201
+            return 2
         receipt, signed_by = verified(content, key_file)
-        if wording is not None:
-            _require_wording(receipt, wording)
-        lines = list(in_plain_words(receipt, signed_by, wording is not None))
+        wording = None if notice is None else _wording_in(notice, receipt)
+        lines = list(in_plain_words(receipt, signed_by, wording))
     except OSError as error:
-        print(f"cannot read {error.filename}: {error.strerror}; nothing was checked", file=sys.stderr)  # noqa: T201
+        print(f"cannot read {error.filename or path}: {error.strerror}; nothing was checked", file=sys.stderr)  # noqa: T201
         return 2
     except KeyFileError as error:
         print(f"{error}; nothing was checked", file=sys.stderr)  # noqa: T201
@@ -57,7 +62,7 @@ def verified(content: bytes, key_file: Path) -> tuple[dict[str, Any], str]:
     _require_form(receipt)
     link = receipt["pii_processing"]["withdrawal_method"].get("url", "")
     if "receipt" in reply and (place := _difference(reply["receipt"], receipt)):
-        raise ReceiptFault(f"its readable part says something else than what was signed, at {place}")
+        raise ReceiptFault(f"its readable part says something else than what was signed, at {plain(place, 200)}")
     if reply.get("change_url", link) != link:
         raise ReceiptFault("the change_url beside it is not the link that was signed: do not open it")
     return receipt, key_id(key)
@@ -98,14 +103,15 @@ def _require_form(receipt: dict[str, Any]) -> None:
         raise ReceiptFault("signed, but the hash of the line in the history does not follow from what it says")
 
 
-def _require_wording(receipt: dict[str, Any], wording: bytes) -> None:
-    """The exact words, or the gateway's JSON around them."""
+def _wording_in(content: bytes, receipt: dict[str, Any]) -> str:
+    """The receipt's exact words, given as they are or in the gateway's JSON around them."""
     named = receipt["pii_processing"]["privacy_notice"]["hash"]
     if named is None:
         raise ReceiptFault("it names no wording, so no words can be held against it")
-    found = {hashlib.sha256(words).hexdigest() for words in (wording, _inner_words(wording)) if words is not None}
-    if named not in found:
-        raise ReceiptFault(f"these are other words than those of the answer, whose hash is {named}")
+    for words in (content, _inner_words(content)):
+        if words is not None and hashlib.sha256(words).hexdigest() == named:
+            return words.decode(errors="backslashreplace")
+    raise ReceiptFault(f"these are other words than those of the answer, whose hash is {plain(str(named))}")
 
 
 def _inner_words(content: bytes) -> bytes | None:

@@ -113,7 +113,7 @@ def test_a_public_key_is_read_from_every_form(content: bytes | str, tmp_path: Pa
         ('{"keys": []}', "holds no JSON Web Key"),
         ('{"kty": "OKP", "crv": "Ed25519", "x": "AAAA"}', "no key in PEM"),
         (json.dumps({"keys": [json.loads(OTHER_JWK), json.loads(Signer(Ed25519PrivateKey.generate()).public_jwk())]}),
-         "holds 2 keys"),
+         f"holds 2 keys, and none is the one that signed: the signature names key {Signer(KEY).key_id}$"),
         (OF_ANOTHER_KIND.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), "none of Ed25519"),
     ],
     ids=["text", "broken", "keys is a number", "deep", "empty", "short", "none signed", "of another kind"],
@@ -141,6 +141,27 @@ def test_a_key_that_cannot_sign_is_refused_with_how_to_make_one(content: bytes, 
 def test_a_key_is_found_without_a_readable_signature(tmp_path: Path) -> None:
     for jws in ("", "...", DEEP, "é"):
         assert load_public_key(written(tmp_path, JWK), jws) == KEY.public_key()
+
+
+@pytest.mark.parametrize(
+    ("kid", "says"),
+    [("a\x1b[2Jb", r"names key 'a\x1b[2Jb'"), ("é" * 101, "names key '" + r"\xe9" * 100 + "'"), ("", "names no key")],
+    ids=["escapes", "long", "none"],
+)
+def test_the_name_of_a_key_that_nobody_verified_does_no_harm_to_a_terminal(kid: str, says: str, tmp_path: Path) -> None:
+    keys = [Signer(Ed25519PrivateKey.generate()).public_jwk() for _ in range(2)]
+    jws = jwt.api_jws.encode(PAYLOAD, KEY, algorithm="EdDSA", headers={"kid": kid, "typ": TYPE})
+    with pytest.raises(KeyFileError) as refused:
+        load_public_key(written(tmp_path, json.dumps({"keys": [*map(json.loads, keys)]})), jws)
+    assert str(refused.value).endswith(f"the signature {says}")
+
+
+def test_what_a_header_demands_does_no_harm_to_a_terminal() -> None:
+    demanding = {"kid": Signer(KEY).key_id, "typ": TYPE, "crit": ["\x1b[2J"]}
+    jws = jwt.api_jws.encode(PAYLOAD, KEY, algorithm="EdDSA", headers=demanding)
+    with pytest.raises(SignatureError) as refused:
+        verify(jws, KEY.public_key(), TYPE)
+    assert str(refused.value).isprintable()
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
