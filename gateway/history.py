@@ -25,6 +25,7 @@ CHECK_SECONDS = 30.0
 """As long as the service takes at most; a history too long for that is exported and checked outside."""
 
 JSONL = "application/jsonl"
+_LINES = "One entry a line; the last line is signed, and has the hash of every wording that the others name."
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -86,7 +87,7 @@ class KeySet(BaseModel):
     responses={
         200: {
             "description": "A page of entries, or the whole as a file of JSON Lines.",
-            "content": {JSONL: {"schema": {"type": "string", "description": "One entry a line; the last is signed."}}},
+            "content": {JSONL: {"schema": {"type": "string", "description": _LINES}}},
         },
         **may_fail(400, 401, 403, 404, 422, 503),
     },

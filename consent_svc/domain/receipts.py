@@ -3,7 +3,7 @@
 Fields are named as ISO/IEC TS 27560:2023 names them; docs/receipts.md tells which subset, and what is our own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,6 +13,9 @@ from consent_svc.domain.answers import HistoryEntry
 from consent_svc.domain.canonical import canonical, text_hash
 from consent_svc.domain.meetings import Meeting
 from consent_svc.domain.verdict import Answer
+
+Key = tuple[str, str]
+"""Version and language: they name a wording."""
 
 _CONTROLLER, _WHEREBY = "controller", "whereby"
 
@@ -152,6 +155,9 @@ class Receipts(Protocol):
 
         Raises FailedPrecondition (NOTICE_CHANGED) when a version has other words in that language.
         """
+
+    async def hashes(self, keys: Collection[Key]) -> dict[Key, str]:
+        """The hashes of these wordings; those that nobody has registered are not in it."""
 
     async def notice(self, notice_hash: str) -> Notice:
         """The wording with this hash. Raises NotFound (NOTICE_NOT_FOUND)."""

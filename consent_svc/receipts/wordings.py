@@ -2,11 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from consent_svc.domain.receipts import Notice
+from consent_svc.domain.receipts import Key, Notice
 from consent_svc.errors import notice_changed
-
-Key = tuple[str, str]
-"""Version and language."""
 
 
 def settled(asked: Sequence[Notice], known: Mapping[Key, Notice]) -> dict[Key, Notice]:

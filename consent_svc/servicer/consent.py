@@ -27,5 +27,5 @@ class ConsentServicer(AnswerCalls, HistoryCalls, ReceiptCalls):
         ending: asyncio.Event,
     ) -> None:
         AnswerCalls.__init__(self, answers, standings, now, ending)
-        HistoryCalls.__init__(self, history, signer, now)
+        HistoryCalls.__init__(self, history, receipts, signer, now)
         ReceiptCalls.__init__(self, receipts, signer, now)

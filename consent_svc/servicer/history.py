@@ -11,6 +11,7 @@ from assent.consent.v1 import consent_service_pb2 as rpc
 from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceServicer
 
 from consent_svc.domain.answers import History
+from consent_svc.domain.receipts import Receipts
 from consent_svc.history.reading import exported, verified
 from consent_svc.servicer.messages import entry_message
 from consent_svc.servicer.pages import page_place, page_size, page_token, page_token_invalid
@@ -25,8 +26,9 @@ PAGE, LONGEST_PAGE = 200, 1000
 class HistoryCalls(ConsentServiceServicer):
     """The calls about the history."""
 
-    def __init__(self, history: History, signer: Signer, now: Callable[[], datetime]) -> None:
+    def __init__(self, history: History, receipts: Receipts, signer: Signer, now: Callable[[], datetime]) -> None:
         self._history = history
+        self._hashes = receipts.hashes
         self._signer = signer
         self._now = now
 
@@ -50,7 +52,7 @@ class HistoryCalls(ConsentServiceServicer):
     async def ExportHistory(
         self, request: rpc.ExportHistoryRequest, context: Context
     ) -> AsyncIterator[rpc.ExportHistoryResponse]:
-        async for lines in exported(self._history, request.meeting_id, self._signer, self._now()):
+        async for lines in exported(self._history, self._hashes, request.meeting_id, self._signer, self._now()):
             yield rpc.ExportHistoryResponse(lines=lines)
 
 

@@ -1,6 +1,6 @@
 """What receipts rest on, in Postgres."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Row, insert, select, text, tuple_
@@ -8,17 +8,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.database import Database
 from consent_svc.domain.answers import HistoryEntry
-from consent_svc.domain.receipts import AnswerOnRecord, Notice, Terms
+from consent_svc.domain.receipts import AnswerOnRecord, Key, Notice, Terms
 from consent_svc.domain.verdict import Answer
 from consent_svc.errors import answer_not_found, notice_not_found
 from consent_svc.history import participant_digest
-from consent_svc.receipts.wordings import Key, settled
+from consent_svc.receipts.wordings import settled
 from consent_svc.store.history import entry_of
 from consent_svc.store.meetings import load_meetings
 from consent_svc.store.tables import HISTORY, MEETINGS, NOTICES, TERMS
 
 # One at a time: whoever waited sees what the one before has kept, and two that overlap cannot wait for each other.
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtext('assent notices'))")
+
+# Of keys in one query: Postgres takes 32767 parameters, and whoever answers may name any version.
+_AT_ONCE = 1000
 
 
 class PostgresReceipts:
@@ -54,6 +57,18 @@ class PostgresReceipts:
             if new := [vars(notice) for key, notice in kept.items() if key not in known]:
                 await connection.execute(insert(NOTICES), new)
         return [kept[notice.version, notice.language] for notice in notices]
+
+    async def hashes(self, keys: Collection[Key]) -> dict[Key, str]:
+        found: dict[Key, str] = {}
+        named = list(keys)
+        async with self._database.begin() as connection:
+            for start in range(0, len(named), _AT_ONCE):
+                chosen = tuple_(NOTICES.c.version, NOTICES.c.language).in_(named[start : start + _AT_ONCE])
+                rows = await connection.execute(
+                    select(NOTICES.c.version, NOTICES.c.language, NOTICES.c.hash).where(chosen)
+                )
+                found |= {(row.version, row.language): row.hash for row in rows}
+        return found
 
     async def notice(self, notice_hash: str) -> Notice:
         # Several versions may say the same in a language.

@@ -1,13 +1,14 @@
 """Histories made without a store, as long as a test likes them, and their exports."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from consent_svc.domain.answers import HistoryEnd, HistoryEntry, HistoryLine, Submission
+from consent_svc.domain.receipts import Key
 from consent_svc.domain.verdict import Answer
 from consent_svc.history import GENESIS, next_entry
 from consent_svc.history.chain import line_of
@@ -55,12 +56,24 @@ class FixedHistory:
         return [line for line in self._lines if after < line["revision"] <= until][:limit]
 
 
-async def export_of(lines: Sequence[HistoryLine], meeting_id: str = "m-1") -> bytes:
-    """These lines as the service exports them."""
+class FixedHashes:
+    """Wordings of which these are registered."""
+
+    def __init__(self, hashes: Mapping[Key, str] | None = None) -> None:
+        self._hashes = hashes or {}
+
+    async def __call__(self, keys: Collection[Key]) -> dict[Key, str]:
+        return {key: self._hashes[key] for key in keys if key in self._hashes}
+
+
+async def export_of(
+    lines: Sequence[HistoryLine], meeting_id: str = "m-1", hashes: Mapping[Key, str] | None = None
+) -> bytes:
+    """These lines as the service exports them, where it knows wordings by these hashes."""
     last = lines[-1] if lines else None
     revision, head_hash = (last["revision"], last["hash"]) if last else (0, GENESIS)
     history = FixedHistory(lines, HistoryEnd(meeting_id, revision, head_hash, revision))
-    return "".join([part async for part in exported(history, meeting_id, SIGNER, TEN)]).encode()
+    return "".join([part async for part in exported(history, FixedHashes(hashes), meeting_id, SIGNER, TEN)]).encode()
 
 
 def fault_of(export: bytes, key_file: Path | None = None) -> str:

@@ -1,9 +1,9 @@
 """What receipts rest on, in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from consent_svc.domain.answers import HistoryEntry
-from consent_svc.domain.receipts import AnswerOnRecord, Notice
+from consent_svc.domain.receipts import AnswerOnRecord, Key, Notice
 from consent_svc.domain.verdict import Answer
 from consent_svc.errors import answer_not_found, notice_not_found
 from consent_svc.history import participant_digest
@@ -39,6 +39,9 @@ class MemoryReceipts:
         kept = settled(notices, self._memory.notices)
         self._memory.notices.update(kept)
         return [kept[key_of(notice)] for notice in notices]
+
+    async def hashes(self, keys: Collection[Key]) -> dict[Key, str]:
+        return {key: self._memory.notices[key].hash for key in keys if key in self._memory.notices}
 
     async def notice(self, notice_hash: str) -> Notice:
         found = [notice for notice in self._memory.notices.values() if notice.hash == notice_hash]

@@ -34,6 +34,12 @@ def test_the_export_is_intact_under_the_key_shown(tmp_path: Path, capsys: pytest
     assert json.loads(KEY_TEXT) == json.loads(Signer(KEY).public_jwk())
 
 
+def test_the_words_have_the_hash_that_the_end_signs() -> None:
+    [words] = re.findall(r"The words were `(.*?)`", PAGE)
+    [notice] = json.loads(EXPORT.splitlines()[-1])["head"]["notices"]
+    assert notice["hash"] == hashlib.sha256(words.encode()).hexdigest()
+
+
 def test_the_page_names_every_field_and_no_other() -> None:
     entry, end = map(json.loads, EXPORT.splitlines())
     rows = re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)

@@ -13,7 +13,7 @@ from consent_svc.history.check import check_export
 from consent_svc.history.reading import EXPORT_TYPE, PAGE, exported
 from consent_svc.signing import Signer, verify
 from tests.consent.cases import MINUTE, TEN
-from tests.consent.histories import KEY, SIGNER, FixedHistory, export_of, fault_of, lines
+from tests.consent.histories import KEY, SIGNER, FixedHashes, FixedHistory, export_of, fault_of, lines
 
 COUNT = 5
 
@@ -27,6 +27,10 @@ async def test_each_line_is_the_canonical_json_of_one_entry_and_the_last_is_sign
         "revision": COUNT,
         "head_hash": lines(COUNT)[-1]["hash"],
         "exported_at": "2026-03-02T10:00:00.000000Z",
+        "notices": [
+            {"version": "2026-11-22", "language": language, "hash": ""}
+            for language in ("en", "pt-BR", "språk", "日本語")
+        ],
     }
     assert verify(end["jws"], KEY.public_key(), EXPORT_TYPE) == canonical(end["head"]).encode()
 
@@ -42,8 +46,8 @@ async def test_an_empty_history_is_its_end_alone(key_file: Path) -> None:
 async def test_the_same_history_twice_differs_in_the_last_line_alone() -> None:
     end = HistoryEnd("m-1", COUNT, lines(COUNT)[-1]["hash"], COUNT)
     history = FixedHistory(lines(COUNT), end)
-    first = [part async for part in exported(history, "m-1", SIGNER, TEN)]
-    second = [part async for part in exported(history, "m-1", SIGNER, TEN + MINUTE)]
+    first = [part async for part in exported(history, FixedHashes(), "m-1", SIGNER, TEN)]
+    second = [part async for part in exported(history, FixedHashes(), "m-1", SIGNER, TEN + MINUTE)]
     assert first[:-1] == second[:-1]
     assert first[-1] != second[-1]
 
@@ -51,7 +55,7 @@ async def test_the_same_history_twice_differs_in_the_last_line_alone() -> None:
 async def test_it_leaves_in_pieces_of_whole_lines() -> None:
     count = 2 * PAGE + 1
     history = FixedHistory(lines(count), HistoryEnd("m-1", count, "", count))
-    parts = [part async for part in exported(history, "m-1", SIGNER, TEN)]
+    parts = [part async for part in exported(history, FixedHashes(), "m-1", SIGNER, TEN)]
     assert [part.count("\n") for part in parts] == [PAGE, PAGE, 1, 1]
     assert all(part.endswith("\n") for part in parts)
 
@@ -65,6 +69,7 @@ async def test_a_whole_export_is_intact(key_file: Path, capsys: pytest.CaptureFi
         "INTACT: 5 answers (4 granted, 1 denied) of meeting m-1",
         "from 2026-03-02T09:00:01.000001Z to 2026-03-02T09:00:05.000005Z",
         f"head: revision 5, hash {lines(COUNT)[-1]['hash']}",
+        "wordings: 4, 4 of them never registered: no hash ties these to words",
         f"end: signed under key {SIGNER.key_id}, exported at 2026-03-02T10:00:00.000000Z",
     ]
     assert check_export(str(file), None) == 0

@@ -95,7 +95,7 @@ async def test_readers_that_take_their_time_keep_no_connection_from_answers(
 ) -> None:
     monkeypatch.setattr(reading, "PAGE", 1)
     await answered(opened, 3)
-    slow = [reading.exported(opened.history, "m-1", SIGNER, NINE) for _ in range(30)]
+    slow = [reading.exported(opened.history, opened.receipts.hashes, "m-1", SIGNER, NINE) for _ in range(30)]
     for one in slow:
         assert (await anext(one)).count("\n") == 1
     await answered(opened, 1, first=4)

@@ -16,7 +16,7 @@ from consent_svc.history.chain import line_of
 from consent_svc.history.reading import exported, verified
 from consent_svc.servicer.messages import entry_message
 from consent_svc.signing import Signer
-from tests.consent.histories import FixedHistory
+from tests.consent.histories import FixedHashes, FixedHistory
 
 if TYPE_CHECKING:
     from tests.gateway.backend import Backend
@@ -42,7 +42,8 @@ class HistoryCalls(ConsentServiceServicer):
     async def ExportHistory(self, request: rpc.ExportHistoryRequest, context: Context) -> AsyncIterator[Any]:
         self._b.meeting(request.meeting_id)
         signer, now = Signer(self._b.receipt_key), datetime.now(UTC)
-        async for lines in exported(self._history(request.meeting_id), request.meeting_id, signer, now):
+        hashes = FixedHashes({key: notice.hash for key, notice in self._b.notices.items()})
+        async for lines in exported(self._history(request.meeting_id), hashes, request.meeting_id, signer, now):
             if lines.startswith('{"head"') and request.meeting_id in self._b.interruptions:
                 raise self._b.interruptions[request.meeting_id]
             yield rpc.ExportHistoryResponse(lines=lines)

@@ -439,7 +439,7 @@ class ExportHistoryResponse(_message.Message):
 
     LINES_FIELD_NUMBER: _builtins.int
     lines: _builtins.str
-    """Whole lines of JSON, each ended by a line feed."""
+    """Lines of JSON, each ended by a line feed: whole ones, but the last may come in pieces."""
     def __init__(
         self,
         *,
