@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deploy.demo.api import Assent, StandIn, UnexpectedError, expect
 from deploy.demo.audio import Places
+from deploy.demo.papers import Papers
 from deploy.demo.proofs import Proofs
 from deploy.demo.screen import Screen
 from deploy.demo.story import Call, Heard, Story
@@ -37,7 +38,7 @@ def run(screen: Screen) -> None:
         variables = stack.up()
     story = make(variables, stack.run_dir.path, screen)
     second, refused, agreed = story.tell()
-    with screen.step("5. See for yourself"):
+    with screen.step("6. See for yourself"):
         show_pages(story.owner, second, (refused, agreed), screen)
         screen.say("Anybody may open a room. The other pages know the owner once this was opened:")
         screen.line(f"{story.owner.url}/transcripts/{agreed.transcript['id']}#token={variables['ASSENT_OWNER_TOKEN']}")
@@ -55,7 +56,8 @@ def make(variables: Mapping[str, str], run_dir: Path, screen: Screen) -> Story:
     places = Places(variables)
     key = Path(variables["ASSENT_CERTIFICATE_PUBLIC_KEY_FILE"])
     proofs = Proofs(owner, places, frozenset(places.listed()), key, run_dir / "certificates", screen)
-    return Story(owner, stand_in, proofs, screen)
+    papers = Papers(owner, run_dir / "answers", screen)
+    return Story(owner, stand_in, proofs, papers, screen)
 
 
 def show_pages(owner: Assent, call: Call, heard: tuple[Heard, Heard], screen: Screen) -> None:

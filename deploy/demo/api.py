@@ -112,7 +112,7 @@ class StandIn:
 
 def problem(answer: httpx.Response) -> str:
     """An answer in a few words: its status, and its reason where it is a problem."""
-    if "json" not in answer.headers.get("Content-Type", ""):
+    if not answer.headers.get("Content-Type", "").endswith("json"):  # or +json, but not JSON Lines
         return f"status {answer.status_code}"
     document = answer.json()
     detail = f"{document.get('reason', '')}: {document.get('detail', '')}" if "reason" in document else document

@@ -1,16 +1,14 @@
 """Proves what became of the audio: gone from every place, with a certificate; or there, and playing."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.demo.api import Assent, Json, expect, problem, until
 from deploy.demo.audio import Found, Places, decode
+from deploy.demo.offline import checked_offline, relative
 from deploy.demo.screen import Screen
-from deploy.local.part import REPOSITORY
 
 SETTLED_WITHIN = 60.0  # seconds from the transcript to the verdict carried out
 WIPED_WITHIN = 10.0  # seconds
@@ -103,7 +101,8 @@ class Proofs:
         file = self.folder / f"{recording['id']}.jws"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(certificate)
-        states = _verified_offline(file, self.public_key)
+        holding = "a certificate whose signature holds"
+        states = json.loads(checked_offline("recording_svc", "certificate", file, self.public_key, holding))
         named = (states["recording_id"], states["object"]["key"], states["object"]["version_id"])
         expect(named == (recording["id"], arrived.key, arrived.version_id), "a certificate of this recording", named)
         people = [one for one in call_ids if one in json.dumps(states)]
@@ -120,19 +119,7 @@ class Proofs:
         self.screen.fact("  it then listed", f"{', '.join(sorted(looks))} and found nothing, {states['issued_at']}")
         self.screen.fact("  check it again", ".venv/bin/python -m recording_svc certificate FILE --key KEY, with")
         for path in (file, self.public_key):
-            self.screen.line(f"    {_relative(path)}")
-
-
-def _verified_offline(certificate: Path, key: Path) -> Json:
-    command = [sys.executable, "-m", "recording_svc", "certificate", str(certificate), "--key", str(key)]
-    # No variables: it could not find a service if it wanted to.
-    done = subprocess.run(command, env={}, cwd=REPOSITORY, capture_output=True, text=True)  # noqa: S603  fixed words
-    expect(done.returncode == 0, "a certificate whose signature holds", done.stderr.strip())
-    return dict(json.loads(done.stdout))
-
-
-def _relative(path: Path) -> Path:
-    return path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path
+            self.screen.line(f"    {relative(path)}")
 
 
 def _short(key: str) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from deploy.demo.api import Assent, Json, StandIn, UnexpectedError, expect, until
 from deploy.demo.audio import Found, length
+from deploy.demo.papers import Papers
 from deploy.demo.proofs import Proofs
 from deploy.demo.screen import Screen
 from deploy.demo.words import word_error_rate
@@ -56,6 +57,7 @@ class Story:
     owner: Assent
     stand_in: StandIn
     proofs: Proofs
+    papers: Papers
     screen: Screen
 
     def tell(self) -> tuple[Call, Heard, Heard]:
@@ -72,6 +74,9 @@ class Story:
             second = self.meet("review", ben_agrees=True)
             agreed = self.transcribe(second)
             self.kept(second, agreed)
+        with self.screen.step("5. Ben's no can be shown, years later and without us"):
+            self.screen.say("He keeps a receipt of his answer, the owner the history of all answers. Both are signed.")
+            self.papers.prove(first.meeting_id, first.ben.name, first.ben.assent, "denied")
         return second, refused, agreed
 
     def meet(self, topic: str, ben_agrees: bool) -> Call:
