@@ -20,20 +20,21 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-_JUDGED = frozenset({State.UNMATCHED, State.UNDECIDED, State.KEPT, State.FAILED, State.ERASING})
-_UNBEGUN = frozenset({State.DISCOVERED, State.TRANSCRIBING})
+# Without a transcript; and with one, which it never loses.
+_BEFORE = frozenset({State.DISCOVERED, State.TRANSCRIBING, State.FAILED})
+_WITH = frozenset({State.UNMATCHED, State.UNDECIDED, State.KEPT, State.ERASING})
 
 TRANSITIONS: Mapping[State, frozenset[State]] = {
-    State.DISCOVERED: _JUDGED | {State.TRANSCRIBING},
-    State.TRANSCRIBING: _JUDGED | {State.DISCOVERED},
-    State.UNMATCHED: _JUDGED - {State.UNMATCHED},
-    State.UNDECIDED: _JUDGED - {State.UNDECIDED},
-    State.KEPT: _JUDGED - {State.KEPT},
-    # A failed transcript may be tried again.
-    State.FAILED: (_JUDGED | _UNBEGUN) - {State.FAILED},
-    # Back only while nothing was removed: a grant that came in time.
-    State.ERASING: (_JUDGED | _UNBEGUN | {State.ERASED, State.BLOCKED}) - {State.ERASING},
-    State.BLOCKED: _JUDGED | _UNBEGUN | {State.ERASED},
+    State.DISCOVERED: (_BEFORE | _WITH) - {State.DISCOVERED},
+    State.TRANSCRIBING: (_BEFORE | _WITH) - {State.TRANSCRIBING},
+    # It may be tried again.
+    State.FAILED: (_BEFORE | _WITH) - {State.FAILED},
+    State.UNMATCHED: _WITH - {State.UNMATCHED},
+    State.UNDECIDED: _WITH - {State.UNDECIDED},
+    State.KEPT: _WITH - {State.KEPT},
+    # Back only while nothing was removed: a grant that came in time, or a transcript that is tried again.
+    State.ERASING: (_BEFORE | _WITH | {State.ERASED, State.BLOCKED}) - {State.ERASING},
+    State.BLOCKED: _BEFORE | _WITH | {State.ERASED},
     # Somebody put the object again.
     State.ERASED: frozenset({State.ERASING}),
 }

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,7 @@ from recording_svc.remnants import Place, Remnant, RemnantKind, sight
 from tests.recording.surroundings import NOON
 
 TIMES = Times()
+_PAGE = Path(__file__).parents[2] / "docs" / "recordings.md"
 MATCH = Match(("meeting-1",), "owner-1", NOON - timedelta(hours=1))
 KEEP = Verdict(Decision.KEEP, "NOBODY_REFUSED")
 REFUSED = Verdict(Decision.DELETE, "SOMEBODY_REFUSED", (Revision("meeting-1", 3),), (Revision("meeting-1", 4),))
@@ -172,3 +174,14 @@ def test_every_version_of_a_derived_key_goes() -> None:
     versions = [remnant(RemnantKind.VERSION, "v1"), remnant(RemnantKind.VERSION, "v2")]
     seen = sight(Place("bucket", "key.mp4"), versions, NOON)
     assert (seen.remnants, seen.other_versions) == (tuple(versions), ())
+
+
+def test_the_documents_show_the_transitions_as_they_are() -> None:
+    head = ["| from \\ to | " + " | ".join(State) + " |", "|---|" + "---|" * len(State)]
+    rows = [f"| **{one}** | " + " | ".join(_cell(one, other) for other in State) + " |" for one in State]
+    shown = _PAGE.read_text(encoding="utf-8").partition("<!-- transitions")[2]
+    assert shown.partition("-->\n")[2].partition("\n<!-- end")[0].splitlines() == head + rows
+
+
+def _cell(before: State, after: State) -> str:
+    return "·" if before is after else "yes" if after in TRANSITIONS[before] else ""
