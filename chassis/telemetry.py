@@ -1,4 +1,4 @@
-"""Traces that follow one piece of work through HTTP, gRPC and NATS (W3C Trace Context)."""
+"""Traces that follow one piece of work through HTTP, gRPC and NATS (W3C Trace Context), and figures for Prometheus."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -9,6 +9,7 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from prometheus_client import CollectorRegistry, start_http_server
 
 _tracer = trace.get_tracer("assent")
 
@@ -47,3 +48,22 @@ def continued(traceparent: str) -> Iterator[None]:
         yield
     finally:
         context.detach(token)
+
+
+@contextmanager
+def serve_metrics(listen: str, registry: CollectorRegistry) -> Iterator[str]:
+    """Let Prometheus ask for the figures in `registry` at `listen` (host:port, port 0 chooses one; "" is off).
+
+    Yields the address, or "". Raises OSError where the port is taken.
+    """
+    if not listen:
+        yield ""
+        return
+    host, _, port = listen.rpartition(":")
+    server, thread = start_http_server(int(port), host, registry)
+    try:
+        yield f"{host}:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
