@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup stubs format lint types breaking check test chaos browser up down status demo bench k8s-check
+.PHONY: help setup stubs format lint types breaking check test test-s3 chaos browser up down status demo bench k8s-check
 
 TOOLS := .tools
 UV := $(TOOLS)/uv/bin/uv
@@ -57,6 +57,10 @@ check: lint types breaking k8s-check  ## Everything that needs no running part: 
 
 test: setup browser  ## Every test, on real parts. ARGS="tests/consent -k C3" picks some.
 	$(RUN)pytest $(ARGS)
+
+test-s3: setup  ## Erasure on a real S3 server, Ceph's radosgw, which it installs (as root) where it is missing.
+	@$(RUN)python -m tests.recording.radosgw
+	$(RUN)pytest -m radosgw tests/recording $(ARGS)
 
 chaos: setup  ## 20 kills of Postgres under 20,000 answers, half of each for the services; make test has a small one.
 	ASSENT_CHAOS_KILLS=20 ASSENT_CHAOS_ANSWERS=20000 $(RUN)pytest $(ARGS) tests/chaos

@@ -11,6 +11,19 @@ from deploy.local.certificates import Certificates
 from deploy.local.run_dir import RunDir
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "radosgw: needs Ceph's S3 server; left out unless -m asks for it (make test-s3)")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "radosgw" in config.option.markexpr:
+        return
+    left_out = [item for item in items if item.get_closest_marker("radosgw")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     with Postgres(tmp_path_factory.mktemp("postgres"), fsync=False) as server:

@@ -3,8 +3,8 @@
 import asyncio
 import functools
 import itertools
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from recording_svc.store import Recordings
 from recording_svc.store.postgres import PostgresRecordings
 from tests.recording.memory import MemoryRecordings
 from tests.recording.neighbours import Neighbours
+from tests.recording.radosgw import Radosgw
 from tests.recording.surroundings import Clock, Cloud
 from tests.recording.world import World
 
@@ -109,20 +110,43 @@ class Aws:
 @pytest.fixture(scope="session")
 async def aws(moto: Moto) -> AsyncIterator[Aws]:
     there = moto.cloud
-    common: dict[str, Any] = {
-        "region_name": there.region,
-        "endpoint_url": there.endpoint,
-        "aws_access_key_id": there.access_key_id,
-        "aws_secret_access_key": there.secret_access_key,
-    }
-    blocking = Clients(there.endpoint, there.region, there.access_key_id, there.secret_access_key)
-    session = get_session()
-    async with session.create_client("s3", **common) as s3, session.create_client("sqs", **common) as sqs:
-        yield Aws(blocking, s3, sqs)
+    async with opened(there, "s3") as s3, opened(there, "sqs") as sqs:
+        yield Aws(blocking_clients(there), s3, sqs)
+
+
+def blocking_clients(there: deploy.local.buckets.Cloud) -> Clients:
+    """Blocking clients for this cloud."""
+    return Clients(there.endpoint, there.region, there.access_key_id, there.secret_access_key)
+
+
+def opened(there: deploy.local.buckets.Cloud, service: str) -> Any:
+    """An asynchronous client for this cloud, as a context."""
+    return get_session().create_client(
+        service,  # type: ignore[call-overload]  # the stubs want a literal
+        region_name=there.region,
+        endpoint_url=there.endpoint,
+        aws_access_key_id=there.access_key_id,
+        aws_secret_access_key=there.secret_access_key,
+    )
+
+
+both_servers = pytest.mark.parametrize(
+    "cloud", ["moto", pytest.param("radosgw", marks=pytest.mark.radosgw)], indirect=True
+)
+"""The same cases on moto and, where `make test-s3` asks for it, on a real S3 server."""
+real_server = pytest.mark.parametrize("cloud", [pytest.param("radosgw", marks=pytest.mark.radosgw)], indirect=True)
+"""Cases that moto cannot play."""
 
 
 @pytest.fixture
-async def cloud(aws: Aws) -> Cloud:
+def cloud(request: pytest.FixtureRequest) -> Cloud:
+    """Buckets on moto unless a test says where else; queues are always moto's."""
+    chosen: Cloud = request.getfixturevalue(f"{getattr(request, 'param', 'moto')}_cloud")
+    return chosen
+
+
+@pytest.fixture
+async def moto_cloud(aws: Aws) -> Cloud:
     names = await asyncio.to_thread(provision, aws.blocking, f"recording-{next(_numbers)}")
     return Cloud(
         aws.s3,
@@ -134,6 +158,36 @@ async def cloud(aws: Aws) -> Cloud:
         names["ASSENT_RECORDINGS_QUEUE_URL"],
         names["ASSENT_RECORDINGS_DLQ_URL"],
     )
+
+
+@pytest.fixture(scope="session")
+def radosgw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Radosgw]:
+    with Radosgw(tmp_path_factory.mktemp("radosgw")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def radosgw_clients(radosgw: Radosgw) -> AsyncIterator[tuple[Any, Any]]:
+    """The buckets' owner: an asynchronous client and a blocking one."""
+    there = radosgw.cloud("owner")
+    async with opened(there, "s3") as s3:
+        yield s3, blocking_clients(there).client("s3")
+
+
+@pytest.fixture
+async def radosgw_cloud(radosgw_clients: tuple[Any, Any], moto_cloud: Cloud) -> Cloud:
+    s3, oracle = radosgw_clients
+    for bucket in (moto_cloud.recordings, moto_cloud.audio):
+        await s3.create_bucket(Bucket=bucket)
+        await s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    return replace(moto_cloud, s3=s3, oracle=oracle)
+
+
+@pytest.fixture(scope="session")
+async def stranger(radosgw: Radosgw) -> AsyncIterator["S3Client"]:
+    """A user of the real server who owns no bucket and may do what a bucket's policy allows them."""
+    async with opened(radosgw.cloud("stranger"), "s3") as s3:
+        yield s3
 
 
 @pytest.fixture

@@ -9,8 +9,11 @@ from botocore.exceptions import ClientError
 from recording_svc.buckets import AudioBuckets
 from recording_svc.erasure import Blocked, Erasure, Gone, Pending
 from recording_svc.remnants import Place, Remnant, RemnantKind
+from tests.recording.conftest import both_servers
 from tests.recording.faults import FaultyS3, denied, unreachable
 from tests.recording.surroundings import Clock, Cloud
+
+pytestmark = both_servers
 
 KEY = "folder/a room-2026-11-22T11:20:00Z.mp4"
 

@@ -14,10 +14,12 @@ from assent.recording.v1.recording_events_pb2 import (
 
 from chassis.errors import Internal, NotFound
 from recording_svc.domain import CopyKind, CopyState, Stage, State
-from tests.recording.conftest import published
+from tests.recording.conftest import both_servers, published
 from tests.recording.faults import denied, unreachable
 from tests.recording.neighbours import COMPLETED, DELETE, FAILED, KEEP, PROCESSING, WAIT
 from tests.recording.world import KEY, World
+
+pytestmark = both_servers
 
 
 async def test_nobody_refused_keeps_the_audio(world: World) -> None:
