@@ -15,6 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.errors import InvalidArgument, NotFound, ServiceError
 from recording_svc.domain import Decision, Match, Opinion, Revision, Verdict
+from recording_svc.matching import standing
 
 if TYPE_CHECKING:
     from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceAsyncStub
@@ -48,8 +49,11 @@ class Consent:
         self._meetings = meetings
         self._answers = answers
 
-    async def match(self, object_key: str, duration_ms: int | None) -> Opinion:
-        """Which meetings a recording belongs to; no verdict."""
+    async def match(self, object_key: str, duration_ms: int | None, known: Match) -> Opinion:
+        """Which meetings a recording belongs to; no verdict. What an operator named counts where it knows none."""
+        return standing(await self._said(object_key, duration_ms), known)
+
+    async def _said(self, object_key: str, duration_ms: int | None) -> Opinion:
         try:
             return Opinion(await self._match(object_key, duration_ms))
         except InvalidArgument as error:
@@ -59,9 +63,9 @@ class Consent:
         except (ServiceError, MalformedError) as error:
             return _silent(error, object_key)
 
-    async def ask(self, object_key: str, duration_ms: int | None) -> Opinion:
+    async def ask(self, object_key: str, duration_ms: int | None, known: Match) -> Opinion:
         """The meetings, and the verdict over their answers at this moment."""
-        matched = await self.match(object_key, duration_ms)
+        matched = await self.match(object_key, duration_ms, known)
         if matched.silence or matched.match is None or not matched.match.meeting_ids:
             return matched
         try:

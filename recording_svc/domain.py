@@ -109,6 +109,8 @@ class Match:
     owner_id: str = ""
     recorded_at: datetime | None = None
     retention_days: int | None = None
+    # Named by an operator, while consent_svc knows none.
+    by_hand: bool = False
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ class RecordingServicer(RecordingServiceServicer):
         recording = await self._known(request.recording_id)
         if recording.state is State.ERASED:
             raise FailedPrecondition("the audio of this recording was erased", reason="AUDIO_DELETED")
-        opinion = await self._consent.ask(recording.object_key, recording.transcription.duration_ms)
+        opinion = await self._consent.ask(recording.object_key, recording.transcription.duration_ms, recording.match)
         if opinion.verdict is not None and opinion.verdict.decision is Decision.DELETE:
             await self._recordings.look_now([recording.recording_id], self._now())
             self._wake()
@@ -137,7 +137,7 @@ class RecordingServicer(RecordingServiceServicer):
         return recording
 
     async def _refuse_if_denied(self, recording: Recording) -> None:
-        opinion = await self._consent.ask(recording.object_key, recording.transcription.duration_ms)
+        opinion = await self._consent.ask(recording.object_key, recording.transcription.duration_ms, recording.match)
         refused = opinion.verdict is not None and opinion.verdict.decision is Decision.DELETE
         if refused or (await with_bounds(self._recordings, recording)).bound_by:
             raise FailedPrecondition(

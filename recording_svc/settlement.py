@@ -130,8 +130,8 @@ class Settlement:
     async def _ask(self, recording: Recording) -> Opinion:
         duration = recording.transcription.duration_ms
         if recording.transcription.stage in (Stage.NONE, Stage.UNDERWAY):
-            return await self._consent.match(recording.object_key, duration)
-        return await self._consent.ask(recording.object_key, duration)
+            return await self._consent.match(recording.object_key, duration, recording.match)
+        return await self._consent.ask(recording.object_key, duration, recording.match)
 
     async def _call_again(self, before: Recording, after: Recording) -> None:
         """Announce a recording anew whose transcript nobody began since the last time."""

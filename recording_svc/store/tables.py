@@ -50,6 +50,7 @@ RECORDINGS = Table(
     Column("owner_id", Text, nullable=False),
     Column("recorded_at", DateTime(timezone=True)),
     Column("retention_days", Integer),
+    Column("matched_by_hand", Boolean, nullable=False, server_default="false"),
     Column("stage", Text, nullable=False),
     Column("transcript_id", Text, nullable=False),
     Column("duration_ms", BigInteger),
@@ -109,6 +110,7 @@ def recording_values(recording: Recording) -> dict[str, Any]:
         "owner_id": recording.match.owner_id,
         "recorded_at": recording.match.recorded_at,
         "retention_days": recording.match.retention_days,
+        "matched_by_hand": recording.match.by_hand,
         "stage": transcription.stage.value,
         "transcript_id": transcription.transcript_id,
         "duration_ms": transcription.duration_ms,
@@ -134,7 +136,9 @@ def to_recording(row: Row[Any]) -> Recording:
         discovered_at=row.discovered_at,
         state=State(row.state),
         reason=row.reason,
-        match=Match(tuple(row.meeting_ids), row.owner_id, row.recorded_at, row.retention_days),
+        match=Match(
+            tuple(row.meeting_ids), row.owner_id, row.recorded_at, row.retention_days, row.matched_by_hand
+        ),
         transcription=Transcription(Stage(row.stage), row.transcript_id, row.duration_ms, row.transcript_finished_at),
         grounds=None if row.grounds is None else _to_grounds(row.grounds),
         removal_began=row.removal_began,

@@ -12,7 +12,7 @@ from assent.consent.v1.consent_service_pb2_grpc import (
     ConsentServiceStub,
     add_ConsentServiceServicer_to_server,
 )
-from assent.meeting.v1 import meeting_service_pb2
+from assent.meeting.v1 import meeting_pb2, meeting_service_pb2
 from assent.meeting.v1.meeting_service_pb2_grpc import (
     MeetingServiceServicer,
     MeetingServiceStub,
@@ -46,6 +46,8 @@ class Answers(MeetingServiceServicer, ConsentServiceServicer):
     def __init__(self) -> None:
         self.meetings: dict[str, list[str]] = {}
         self.default_meetings: list[str] = ["meeting-1"]
+        # The owners of the meetings that can be asked for by their id.
+        self.owners: dict[str, str] = {}
         self.refusals: dict[str, int] = {}
         self.verdict: consent_pb2.Verdict | None = None
         self.error: ServiceError | None = None
@@ -71,6 +73,19 @@ class Answers(MeetingServiceServicer, ConsentServiceServicer):
         )
         reply.recorded_at.FromDatetime(RECORDED_AT)
         return reply
+
+    async def GetMeeting(
+        self, request: meeting_service_pb2.GetMeetingRequest, context: Context
+    ) -> meeting_service_pb2.GetMeetingResponse:
+        if self.error:
+            raise self.error
+        if request.meeting_id not in self.owners:
+            raise NotFound("no such meeting", reason="MEETING_NOT_FOUND")
+        settings = meeting_pb2.RoomSettings(retention_days=self.retention_days)
+        meeting = meeting_pb2.Meeting(
+            meeting_id=request.meeting_id, owner_id=self.owners[request.meeting_id], room="a-room", settings=settings
+        )
+        return meeting_service_pb2.GetMeetingResponse(meeting=meeting)
 
     async def GetVerdict(
         self, request: consent_service_pb2.GetVerdictRequest, context: Context
