@@ -8,7 +8,7 @@ from assent.recording.v1 import recording_service_pb2 as rpc
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from gateway.access import recording_for
+from gateway.access import meeting_for, recording_for
 from gateway.auth import Owner
 from gateway.parts import Gateway
 from gateway.problems import may_fail
@@ -62,6 +62,13 @@ class Certificate(BaseModel):
     certificate: str = Field(description="Compact JWS (EdDSA); checked offline with the operator's public key.")
 
 
+class MeetingCertificate(BaseModel):
+    """Proof that every recording of a meeting is erased; it names their own certificates by their hashes."""
+
+    meeting_id: str
+    certificate: str = Field(description="Compact JWS (EdDSA); checked offline with the operator's public key.")
+
+
 @router.get("/v1/recordings", responses=may_fail(400, 401, 403, 422, 503))
 async def list_recordings(
     owner: Owner, gateway: Gateway, meeting_id: MeetingFilter = "", page_size: PageSize = 50, page_token: PageToken = ""
@@ -88,6 +95,14 @@ async def get_certificate(recording_id: Id, owner: Owner, gateway: Gateway) -> C
     await recording_for(owner, recording_id, gateway)
     found = await gateway.recordings.GetCertificate(rpc.GetCertificateRequest(recording_id=recording_id))
     return Certificate(recording_id=recording_id, certificate=found.certificate)
+
+
+@router.get("/v1/meetings/{meeting_id}/certificate", responses=may_fail(401, 403, 404, 409, 503))
+async def get_meeting_certificate(meeting_id: Id, owner: Owner, gateway: Gateway) -> MeetingCertificate:
+    """The proof that every recording of a meeting is erased; 409 (NOT_ERASED) while one is not."""
+    await meeting_for(owner, meeting_id, gateway)
+    found = await gateway.recordings.GetMeetingCertificate(rpc.GetMeetingCertificateRequest(meeting_id=meeting_id))
+    return MeetingCertificate(meeting_id=meeting_id, certificate=found.certificate)
 
 
 def state_of(recording: recording_pb2.Recording) -> str:

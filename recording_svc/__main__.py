@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -26,7 +26,7 @@ from chassis.outbox import OutboxRelay
 from chassis.server import Server
 from chassis.settings import ServiceSettings, load
 from recording_svc.buckets import AudioBuckets
-from recording_svc.certificate import CertificateError, Signer, load_public_key, verify
+from recording_svc.certificate import CertificateError, Signer, is_of_meeting, load_public_key, verify, verify_meeting
 from recording_svc.clients import open_s3_and_sqs
 from recording_svc.consent import Consent
 from recording_svc.erasure import Erasure
@@ -77,7 +77,7 @@ async def serve(settings: Settings) -> None:
         reconciliation = Reconciliation(audio, *buckets, recordings, intake.take_in, utc_now)
         sweep = Sweep(recordings, settlement, reconciliation, times, utc_now, wake)
         server = Server(settings.recording_listen, tls=settings.tls, health_listen=settings.recording_health_listen)
-        servicer = RecordingServicer(recordings, consent, settlement, settings.audio_bucket, utc_now, wake.set)
+        servicer = RecordingServicer(recordings, consent, settlement, signer, settings.audio_bucket, utc_now, wake.set)
         server.add(add_RecordingServiceServicer_to_server, servicer, _DESCRIPTOR)
         Wakers(recordings, settlement.settle).consume(bus)
         async with OutboxRelay(database, bus):
@@ -125,10 +125,21 @@ async def bring_up_to_date(settings: MigrationSettings) -> None:
     log.info("migrated")
 
 
-def show_certificate(file: Path, key: Path) -> int:
-    """Verify a certificate offline and print what it states; 1 where it does not hold, 2 where it cannot be read."""
+def show_certificate(file: Path, more: Sequence[Path], key_file: Path) -> int:
+    """Verify a certificate offline and print what it states; 1 where it does not hold, 2 where it cannot be read.
+
+    A meeting's certificate is verified together with those of its recordings, `more`.
+    """
     try:
-        statement = verify(file.read_text(), load_public_key(key))
+        certificate, key = file.read_text(), load_public_key(key_file)
+        if is_of_meeting(certificate):
+            statement = verify_meeting(certificate, key, [one.read_text() for one in more])
+            shown = f"meeting {statement['meeting_id']}: {len(more)} recordings were found gone"
+        elif more:
+            raise CertificateError(f"{file} is no meeting's certificate: give the certificates of recordings after one")
+        else:
+            statement = verify(certificate, key)
+            shown = f"recording {statement['recording_id']} was found gone"
     except OSError as error:
         print(f"cannot read {error.filename}: {error.strerror}; nothing was verified", file=sys.stderr)  # noqa: T201
         return 2
@@ -136,7 +147,7 @@ def show_certificate(file: Path, key: Path) -> int:
         print(f"NOT VALID: {error}", file=sys.stderr)  # noqa: T201  its answer
         return 1
     print(json.dumps(statement, indent=2, ensure_ascii=False))  # noqa: T201  its answer
-    print(f"VALID: recording {statement['recording_id']} was found gone", file=sys.stderr)  # noqa: T201
+    print(f"VALID: {shown}", file=sys.stderr)  # noqa: T201
     return 0
 
 
@@ -153,11 +164,12 @@ def main() -> int:
     commands.add_parser("serve", help="run the service")
     commands.add_parser("migrate", help="bring the database up to date")
     certificate = commands.add_parser("certificate", help="verify an erasure certificate offline")
-    certificate.add_argument("file", type=Path, help="the certificate, a compact JWS")
+    certificate.add_argument("file", type=Path, help="the certificate, a compact JWS: a recording's or a meeting's")
+    certificate.add_argument("more", type=Path, nargs="*", help="after a meeting's: those of all its recordings")
     certificate.add_argument("--key", type=Path, required=True, help="the Ed25519 public key, PEM")
     given = parser.parse_args()
     if given.command == "certificate":
-        return show_certificate(given.file, given.key)
+        return show_certificate(given.file, given.more, given.key)
     if given.command == "migrate":
         asyncio.run(bring_up_to_date(_configured(load(MigrationSettings))))
     else:

@@ -22,6 +22,7 @@ from recording_svc.domain import Copy, CopyKind, Grounds, Recording, Revision
 from recording_svc.remnants import Remnant, Sight
 
 TYPE = "assent-erasure+jws"
+MEETING_TYPE = "assent-meeting-erasure+jws"
 VERSION = 1
 
 
@@ -60,29 +61,75 @@ class Signer:
 
     def sign(self, proof: Proof) -> str:
         """A compact JWS (RFC 7515, EdDSA) over the canonical JSON of the proof."""
-        headers = {"kid": self._key_id, "typ": TYPE}
-        return jwt.api_jws.encode(_canonical(_statement(proof)), self._key, algorithm="EdDSA", headers=headers)
+        return self._signed(_statement(proof), TYPE)
+
+    def sign_meeting(self, meeting_id: str, erased: Sequence[Recording], issued_at: datetime) -> str:
+        """The same of a meeting: all its recordings, each with the hash of its own certificate.
+
+        Raises ValueError where one is not erased, or where there is none.
+        """
+        if not erased or not all(recording.certificate for recording in erased):
+            raise ValueError(f"meeting {meeting_id} has no recording, or one that is not erased")
+        return self._signed(_meeting_statement(meeting_id, erased, issued_at), MEETING_TYPE)
+
+    def _signed(self, statement: dict[str, Any], typ: str) -> str:
+        headers = {"kid": self._key_id, "typ": typ}
+        return jwt.api_jws.encode(_canonical(statement), self._key, algorithm="EdDSA", headers=headers)
 
 
 def verify(certificate: str, public_key: Ed25519PublicKey) -> dict[str, Any]:
-    """What the certificate states.
+    """What a recording's certificate states.
 
     Raises:
         CertificateError: not signed by that key, altered, or its own statement shows that audio was left.
     """
+    statement = _verified(certificate, public_key, TYPE)
+    if any(place["found"] for place in statement["listing"]):
+        raise CertificateError("signed, but its listing is not empty")
+    return statement
+
+
+def verify_meeting(certificate: str, public_key: Ed25519PublicKey, of_recordings: Sequence[str]) -> dict[str, Any]:
+    """What a meeting's certificate states, and that these are the certificates of its recordings, all of them.
+
+    Raises:
+        CertificateError: one is not signed by that key or altered, is not the meeting's, or is missing.
+    """
+    statement = _verified(certificate, public_key, MEETING_TYPE)
+    named = {recording["certificate_sha256"]: recording["recording_id"] for recording in statement["recordings"]}
+    for one in of_recordings:
+        recording_id = verify(one, public_key)["recording_id"]
+        if named.pop(_sha256(one), None) != recording_id:
+            raise CertificateError(
+                f"the certificate of recording {recording_id} is not the one that the meeting's names"
+            )
+    if named:
+        raise CertificateError(f"missing: the certificates of recordings {', '.join(sorted(named.values()))}")
+    return statement
+
+
+def is_of_meeting(certificate: str) -> bool:
+    """Whether it says that it is a meeting's; true or not, only its verification tells."""
+    try:
+        return bool(jwt.get_unverified_header(certificate.strip()).get("typ") == MEETING_TYPE)
+    except jwt.InvalidTokenError:
+        return False
+
+
+def _verified(certificate: str, public_key: Ed25519PublicKey, typ: str) -> dict[str, Any]:
     try:
         decoded = jwt.api_jws.decode_complete(certificate.strip(), public_key, algorithms=["EdDSA"])
     except jwt.InvalidTokenError as error:
         raise CertificateError(f"the signature does not hold under this key: {error}") from error
-    if decoded["header"].get("typ") != TYPE:
-        raise CertificateError(f"signed, but no erasure certificate (typ {decoded['header'].get('typ')!r})")
+    if decoded["header"].get("typ") != typ:
+        raise CertificateError(
+            f"signed, but no erasure certificate of this kind (typ {decoded['header'].get('typ')!r})"
+        )
     if decoded["header"].get("kid") != key_id(public_key):
         raise CertificateError("signed, but it names another key")
     statement: dict[str, Any] = json.loads(decoded["payload"])
     if statement.get("version") != VERSION:
         raise CertificateError(f"version {statement.get('version')!r} is unknown here: verify with a newer release")
-    if any(place["found"] for place in statement["listing"]):
-        raise CertificateError("signed, but its listing is not empty")
     return statement
 
 
@@ -130,6 +177,28 @@ def _statement(proof: Proof) -> dict[str, Any]:
         "listing": [_sight(seen) for seen in proof.sights],
         "issued_at": _time(proof.issued_at),
     }
+
+
+def _meeting_statement(meeting_id: str, erased: Sequence[Recording], issued_at: datetime) -> dict[str, Any]:
+    return {
+        "statement": "Every recording that was known of this meeting is erased, as its own certificate proves.",
+        "version": VERSION,
+        "meeting_id": meeting_id,
+        "recordings": [
+            {
+                "recording_id": recording.recording_id,
+                "object": {"bucket": recording.bucket, "key": recording.object_key, "version_id": recording.version_id},
+                "erased_at": recording.erased_at and _time(recording.erased_at),
+                "certificate_sha256": _sha256(recording.certificate),
+            }
+            for recording in sorted(erased, key=lambda one: (one.discovered_at, one.recording_id))
+        ],
+        "issued_at": _time(issued_at),
+    }
+
+
+def _sha256(certificate: str) -> str:
+    return hashlib.sha256(certificate.strip().encode()).hexdigest()
 
 
 def _grounds(grounds: Grounds) -> dict[str, Any]:

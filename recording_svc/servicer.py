@@ -13,6 +13,7 @@ from assent.recording.v1.recording_service_pb2_grpc import RecordingServiceServi
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from recording_svc.certificate import Signer
 from recording_svc.consent import Consent
 from recording_svc.domain import Copy, CopyKind, CopyState, Decision, Recording, State, may_be_heard
 from recording_svc.events import STATES
@@ -44,6 +45,7 @@ class RecordingServicer(RecordingServiceServicer):
         recordings: Recordings,
         consent: Consent,
         settlement: Settlement,
+        signer: Signer,
         audio_bucket: str,
         now: Callable[[], datetime],
         wake: Callable[[], None],
@@ -51,6 +53,7 @@ class RecordingServicer(RecordingServiceServicer):
         self._recordings = recordings
         self._consent = consent
         self._settlement = settlement
+        self._signer = signer
         self._audio_bucket = audio_bucket
         self._now = now
         self._wake = wake
@@ -118,6 +121,20 @@ class RecordingServicer(RecordingServiceServicer):
             )
         return rpc.GetCertificateResponse(certificate=recording.certificate)
 
+    async def GetMeetingCertificate(
+        self, request: rpc.GetMeetingCertificateRequest, context: Context
+    ) -> rpc.GetMeetingCertificateResponse:
+        recordings = await self._of_meeting(request.meeting_id)
+        if not recordings:
+            raise NotFound(f"no recording of meeting {request.meeting_id} is known", reason="RECORDING_NOT_FOUND")
+        if left := [one for one in recordings if one.state is not State.ERASED]:
+            raise FailedPrecondition(
+                f"{len(left)} of {len(recordings)} recordings are not erased: the first is {left[0].state}",
+                reason="NOT_ERASED",
+            )
+        certificate = self._signer.sign_meeting(request.meeting_id, recordings, self._now())
+        return rpc.GetMeetingCertificateResponse(certificate=certificate)
+
     async def EraseRecording(self, request: rpc.EraseRecordingRequest, context: Context) -> rpc.EraseRecordingResponse:
         recording = await self._erase(request.recording_id)
         if recording.state is State.BLOCKED:
@@ -135,6 +152,17 @@ class RecordingServicer(RecordingServiceServicer):
         if recording is None:
             raise NotFound(f"no recording {recording_id}: list them by meeting", reason="RECORDING_NOT_FOUND")
         return recording
+
+    async def _of_meeting(self, meeting_id: str) -> list[Recording]:
+        if not meeting_id:
+            raise InvalidArgument("name a meeting", reason="MEETING_MISSING")
+        found: list[Recording] = []
+        while True:
+            last = (found[-1].discovered_at, found[-1].recording_id) if found else None
+            page = await self._recordings.page(Page(meeting_id, size=_LARGEST_PAGE, after=last))
+            found += page
+            if len(page) < _LARGEST_PAGE:
+                return found
 
     async def _refuse_if_denied(self, recording: Recording) -> None:
         opinion = await self._consent.ask(recording.object_key, recording.transcription.duration_ms, recording.match)

@@ -258,6 +258,11 @@ class Recordings(RecordingServiceServicer):
             raise FailedPrecondition("the audio is not erased", reason="NOT_ERASED")
         return recording_rpc.GetCertificateResponse(certificate=self._b.certificates[request.recording_id])
 
+    async def GetMeetingCertificate(self, request: recording_rpc.GetMeetingCertificateRequest, context: Context) -> Any:
+        if request.meeting_id not in self._b.certificates:
+            raise FailedPrecondition("a recording is not erased", reason="NOT_ERASED")
+        return recording_rpc.GetMeetingCertificateResponse(certificate=self._b.certificates[request.meeting_id])
+
 
 class Transcripts(TranscriptServiceServicer):
     """Transcripts and audio."""

@@ -129,6 +129,18 @@ async def test_a_recording_shows_its_copies_and_its_proof(stack: Stack) -> None:
     assert proof.json() == {"recording_id": "r1", "certificate": "a.b.c"}
 
 
+async def test_d6_a_meetings_certificate_is_its_owners(stack: Stack) -> None:
+    opened = await stack.opened("proven")
+    path, owner = f"/v1/meetings/{opened['meeting']['id']}/certificate", stack.owner("owner-demo")
+    early = await stack.http.get(path, headers=owner)
+    assert (early.status_code, early.json()["reason"]) == (409, "NOT_ERASED")
+    stack.backend.certificates[opened["meeting"]["id"]] = "a.b.c"
+    proof = await stack.http.get(path, headers=owner)
+    assert proof.json() == {"meeting_id": opened["meeting"]["id"], "certificate": "a.b.c"}
+    theirs = {"Authorization": f"Bearer {opened['participant']['token']}"}
+    assert (await stack.http.get(path, headers=theirs)).status_code in (401, 403)
+
+
 async def test_a_transcript_is_read_changed_rendered_and_removed(stack: Stack) -> None:
     segment = transcript_pb2.Segment(
         start_ms=1, end_ms=2, text="hi", words=[transcript_pb2.Word(text="hi", start_ms=1)]

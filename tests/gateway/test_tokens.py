@@ -126,6 +126,7 @@ async def test_what_is_somebody_elses_is_like_what_never_was(stack: Stack) -> No
         ("/v1/meetings/{}", opened["meeting"]["id"]),
         ("/v1/meetings/{}/consent", opened["meeting"]["id"]),
         ("/v1/meetings/{}/consent/history", opened["meeting"]["id"]),
+        ("/v1/meetings/{}/certificate", opened["meeting"]["id"]),
         ("/v1/recordings/{}", "r-mine"),
         ("/v1/recordings/{}", "r-nobodys"),
         ("/v1/recordings/{}/certificate", "r-mine"),

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +13,16 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from recording_svc.certificate import TYPE, CertificateError, Proof, Signer, key_id, verify
+from recording_svc.certificate import (
+    TYPE,
+    CertificateError,
+    Proof,
+    Signer,
+    is_of_meeting,
+    key_id,
+    verify,
+    verify_meeting,
+)
 from recording_svc.domain import Copy, CopyKind, CopyState, Grounds, Match, Recording, Revision, Transcription
 from recording_svc.remnants import Place, Remnant, RemnantKind, Sight
 from tests.recording.surroundings import NOON
@@ -80,6 +90,34 @@ def test_d5_a_listing_that_is_not_empty_is_no_proof(signing_key: Ed25519PrivateK
         verify(Signer(signing_key).sign(proof(left)), signing_key.public_key())
 
 
+def test_d6_a_meetings_certificate_names_all_of_its_recordings_by_their_own(signing_key: Ed25519PrivateKey) -> None:
+    signer, key = Signer(signing_key), signing_key.public_key()
+    one = replace(proof().recording, certificate=signer.sign(proof()), erased_at=NOON)
+    later = replace(proof(), recording=replace(proof().recording, recording_id="r-2"))
+    two = replace(later.recording, certificate=signer.sign(later), discovered_at=NOON + timedelta(hours=1))
+    certificate = signer.sign_meeting("meeting-1", [two, one], NOON)
+    statement = verify_meeting(certificate, key, [two.certificate, one.certificate])
+    assert [recording["recording_id"] for recording in statement["recordings"]] == ["r-1", "r-2"]
+    assert "owner-secret" not in json.dumps(statement)
+    assert (is_of_meeting(certificate), is_of_meeting(one.certificate), is_of_meeting("nothing")) == (
+        True,
+        False,
+        False,
+    )
+    with pytest.raises(CertificateError, match="missing: the certificates of recordings r-2"):
+        verify_meeting(certificate, key, [one.certificate])
+    other = signer.sign(replace(proof(), issued_at=NOON + timedelta(hours=1)))
+    with pytest.raises(CertificateError, match="not the one that the meeting's names"):
+        verify_meeting(certificate, key, [other, two.certificate])
+    with pytest.raises(CertificateError, match="no erasure certificate of this kind"):
+        verify(certificate, key)
+    with pytest.raises(CertificateError, match="no erasure certificate of this kind"):
+        verify_meeting(one.certificate, key, [])
+    for erased in ([], [one, replace(two, certificate="")]):
+        with pytest.raises(ValueError, match="not erased"):
+            signer.sign_meeting("meeting-1", erased, NOON)
+
+
 def test_a_key_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
     key = generate_private_key(SECP256R1())
@@ -96,6 +134,13 @@ def test_d6_it_is_verified_offline_by_a_command(signing_key: Ed25519PrivateKey, 
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin"})
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["recording_id"] == "r-1"
+    of_meeting = tmp_path / "meeting.jws"
+    erased = replace(proof().recording, certificate=Signer(signing_key).sign(proof()))
+    of_meeting.write_text(Signer(signing_key).sign_meeting("meeting-1", [erased], NOON))
+    command.insert(4, str(of_meeting))
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin"})
+    assert (done.returncode, done.stderr) == (0, "VALID: meeting meeting-1: 1 recordings were found gone\n")
+    command.pop(4)
     certificate.write_text(Signer(Ed25519PrivateKey.generate()).sign(proof()))
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin"})
     assert (done.returncode, done.stdout) == (1, "")

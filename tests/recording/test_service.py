@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from chassis.channel import Tls, connect
 from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, ServiceError, Unavailable
 from chassis.server import Server
-from recording_svc.certificate import verify
+from recording_svc.certificate import Signer, verify, verify_meeting
 from recording_svc.domain import CopyKind, State
 from recording_svc.servicer import RecordingServicer
 from tests.recording.faults import denied, unreachable
@@ -31,7 +31,13 @@ if TYPE_CHECKING:
 async def service(world: World, tls: Tls) -> AsyncIterator["RecordingServiceAsyncStub"]:
     server = Server("127.0.0.1:0", tls=tls)
     servicer = RecordingServicer(
-        world.recordings, world.neighbours.consent, world.settlement, world.cloud.audio, world.clock, world.woken.set
+        world.recordings,
+        world.neighbours.consent,
+        world.settlement,
+        Signer(world.key),
+        world.cloud.audio,
+        world.clock,
+        world.woken.set,
     )
     descriptor = rpc.DESCRIPTOR.services_by_name["RecordingService"]
     server.add(add_RecordingServiceServicer_to_server, servicer, descriptor)
@@ -198,6 +204,28 @@ async def test_d6_the_certificate_is_there_once_it_is_erased(
     await world.settle(recording)
     certificate = (await service.GetCertificate(request)).certificate
     assert verify(certificate, signing_key.public_key())["recording_id"] == recording.recording_id
+
+
+async def test_d6_a_meeting_is_certified_once_all_its_recordings_are_erased(
+    world: World, service: "RecordingServiceAsyncStub", signing_key: Ed25519PrivateKey
+) -> None:
+    request = rpc.GetMeetingCertificateRequest(meeting_id="meeting-1")
+    assert await refused(service.GetMeetingCertificate(request)) == "RECORDING_NOT_FOUND"
+    assert await refused(service.GetMeetingCertificate(rpc.GetMeetingCertificateRequest())) == "MEETING_MISSING"
+    first, second = [await world.arrive(f"room-2026-11-22T11:2{place}:00Z.mp4") for place in range(2)]
+    world.answers.meetings["elsewhere-2026-11-22T11:20:00Z.mp4"] = ["meeting-2"]
+    await world.settle(await world.arrive("elsewhere-2026-11-22T11:20:00Z.mp4"))
+    world.neighbours.refuse()
+    world.written.status[second.recording_id] = PROCESSING
+    await world.settle(first)
+    await world.settle(second)
+    assert await refused(service.GetMeetingCertificate(request)) == "NOT_ERASED"
+    world.written.status.clear()
+    await world.settle(second)
+    certificate = (await service.GetMeetingCertificate(request)).certificate
+    of_recordings = [(await world.now(one)).certificate for one in (first, second)]
+    statement = verify_meeting(certificate, signing_key.public_key(), of_recordings)
+    assert [one["recording_id"] for one in statement["recordings"]] == [first.recording_id, second.recording_id]
 
 
 async def test_r5_the_owner_erases_and_the_reason_is_recorded(

@@ -65,6 +65,11 @@ class RecordingServiceStub:
                 request_serializer=assent_dot_recording_dot_v1_dot_recording__service__pb2.GetCertificateRequest.SerializeToString,
                 response_deserializer=assent_dot_recording_dot_v1_dot_recording__service__pb2.GetCertificateResponse.FromString,
                 _registered_method=True)
+        self.GetMeetingCertificate = channel.unary_unary(
+                '/assent.recording.v1.RecordingService/GetMeetingCertificate',
+                request_serializer=assent_dot_recording_dot_v1_dot_recording__service__pb2.GetMeetingCertificateRequest.SerializeToString,
+                response_deserializer=assent_dot_recording_dot_v1_dot_recording__service__pb2.GetMeetingCertificateResponse.FromString,
+                _registered_method=True)
         self.EraseRecording = channel.unary_unary(
                 '/assent.recording.v1.RecordingService/EraseRecording',
                 request_serializer=assent_dot_recording_dot_v1_dot_recording__service__pb2.EraseRecordingRequest.SerializeToString,
@@ -119,6 +124,14 @@ class RecordingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMeetingCertificate(self, request, context):
+        """Of a meeting as a whole, signed at this moment: every recording known of it is erased, and by which certificate.
+        FAILED_PRECONDITION (NOT_ERASED) while one is not, NOT_FOUND (RECORDING_NOT_FOUND) where none is known.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def EraseRecording(self, request, context):
         """The owner deletes the transcript: its audio is erased too. Returns once every copy was found gone;
         FAILED_PRECONDITION (ERASURE_BLOCKED) or UNAVAILABLE (ERASURE_PENDING) otherwise, and the erasure goes on.
@@ -159,6 +172,11 @@ def add_RecordingServiceServicer_to_server(servicer, server):
                     servicer.GetCertificate,
                     request_deserializer=assent_dot_recording_dot_v1_dot_recording__service__pb2.GetCertificateRequest.FromString,
                     response_serializer=assent_dot_recording_dot_v1_dot_recording__service__pb2.GetCertificateResponse.SerializeToString,
+            ),
+            'GetMeetingCertificate': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMeetingCertificate,
+                    request_deserializer=assent_dot_recording_dot_v1_dot_recording__service__pb2.GetMeetingCertificateRequest.FromString,
+                    response_serializer=assent_dot_recording_dot_v1_dot_recording__service__pb2.GetMeetingCertificateResponse.SerializeToString,
             ),
             'EraseRecording': grpc.unary_unary_rpc_method_handler(
                     servicer.EraseRecording,
@@ -329,6 +347,33 @@ class RecordingService:
             '/assent.recording.v1.RecordingService/GetCertificate',
             assent_dot_recording_dot_v1_dot_recording__service__pb2.GetCertificateRequest.SerializeToString,
             assent_dot_recording_dot_v1_dot_recording__service__pb2.GetCertificateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMeetingCertificate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/assent.recording.v1.RecordingService/GetMeetingCertificate',
+            assent_dot_recording_dot_v1_dot_recording__service__pb2.GetMeetingCertificateRequest.SerializeToString,
+            assent_dot_recording_dot_v1_dot_recording__service__pb2.GetMeetingCertificateResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -48,6 +48,10 @@ class RecordingServiceStub:
     """
     GetCertificate: _grpc.UnaryUnaryMultiCallable[_recording_service_pb2.GetCertificateRequest, _recording_service_pb2.GetCertificateResponse]
     """FAILED_PRECONDITION (NOT_ERASED) until the audio is verified gone."""
+    GetMeetingCertificate: _grpc.UnaryUnaryMultiCallable[_recording_service_pb2.GetMeetingCertificateRequest, _recording_service_pb2.GetMeetingCertificateResponse]
+    """Of a meeting as a whole, signed at this moment: every recording known of it is erased, and by which certificate.
+    FAILED_PRECONDITION (NOT_ERASED) while one is not, NOT_FOUND (RECORDING_NOT_FOUND) where none is known.
+    """
     EraseRecording: _grpc.UnaryUnaryMultiCallable[_recording_service_pb2.EraseRecordingRequest, _recording_service_pb2.EraseRecordingResponse]
     """The owner deletes the transcript: its audio is erased too. Returns once every copy was found gone;
     FAILED_PRECONDITION (ERASURE_BLOCKED) or UNAVAILABLE (ERASURE_PENDING) otherwise, and the erasure goes on.
@@ -73,6 +77,10 @@ class RecordingServiceAsyncStub(RecordingServiceStub):
     """
     GetCertificate: _aio.UnaryUnaryMultiCallable[_recording_service_pb2.GetCertificateRequest, _recording_service_pb2.GetCertificateResponse]  # type: ignore[assignment]
     """FAILED_PRECONDITION (NOT_ERASED) until the audio is verified gone."""
+    GetMeetingCertificate: _aio.UnaryUnaryMultiCallable[_recording_service_pb2.GetMeetingCertificateRequest, _recording_service_pb2.GetMeetingCertificateResponse]  # type: ignore[assignment]
+    """Of a meeting as a whole, signed at this moment: every recording known of it is erased, and by which certificate.
+    FAILED_PRECONDITION (NOT_ERASED) while one is not, NOT_FOUND (RECORDING_NOT_FOUND) where none is known.
+    """
     EraseRecording: _aio.UnaryUnaryMultiCallable[_recording_service_pb2.EraseRecordingRequest, _recording_service_pb2.EraseRecordingResponse]  # type: ignore[assignment]
     """The owner deletes the transcript: its audio is erased too. Returns once every copy was found gone;
     FAILED_PRECONDITION (ERASURE_BLOCKED) or UNAVAILABLE (ERASURE_PENDING) otherwise, and the erasure goes on.
@@ -131,6 +139,16 @@ class RecordingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_recording_service_pb2.GetCertificateResponse, _abc.Awaitable[_recording_service_pb2.GetCertificateResponse]]:
         """FAILED_PRECONDITION (NOT_ERASED) until the audio is verified gone."""
+
+    @_abc_1.abstractmethod
+    def GetMeetingCertificate(
+        self,
+        request: _recording_service_pb2.GetMeetingCertificateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recording_service_pb2.GetMeetingCertificateResponse, _abc.Awaitable[_recording_service_pb2.GetMeetingCertificateResponse]]:
+        """Of a meeting as a whole, signed at this moment: every recording known of it is erased, and by which certificate.
+        FAILED_PRECONDITION (NOT_ERASED) while one is not, NOT_FOUND (RECORDING_NOT_FOUND) where none is known.
+        """
 
     @_abc_1.abstractmethod
     def EraseRecording(
