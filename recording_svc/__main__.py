@@ -1,4 +1,4 @@
-"""Runs recording_svc, brings its database up to date, or verifies a certificate."""
+"""Runs recording_svc, brings its database up to date, verifies a certificate, or does what an operator asks."""
 
 import argparse
 import asyncio
@@ -32,6 +32,7 @@ from recording_svc.consent import Consent
 from recording_svc.erasure import Erasure
 from recording_svc.events import Wakers
 from recording_svc.intake import Intake, Queues
+from recording_svc.operator import commands as operator
 from recording_svc.preflight import check_buckets
 from recording_svc.reconciliation import Reconciliation
 from recording_svc.servicer import RecordingServicer
@@ -167,9 +168,12 @@ def main() -> int:
     certificate.add_argument("file", type=Path, help="the certificate, a compact JWS: a recording's or a meeting's")
     certificate.add_argument("more", type=Path, nargs="*", help="after a meeting's: those of all its recordings")
     certificate.add_argument("--key", type=Path, required=True, help="the Ed25519 public key, PEM")
+    operator.add_to(commands)
     given = parser.parse_args()
     if given.command == "certificate":
         return show_certificate(given.file, given.more, given.key)
+    if given.command in operator.COMMANDS:
+        return asyncio.run(operator.run(given, load(Settings)))
     if given.command == "migrate":
         asyncio.run(bring_up_to_date(_configured(load(MigrationSettings))))
     else:
