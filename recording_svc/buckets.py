@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from botocore.exceptions import ClientError
 
@@ -28,6 +28,12 @@ REFUSED = {"AccessDenied", "AllAccessDisabled", "MethodNotAllowed", "InvalidObje
 """Error codes that no repetition mends."""
 
 
+class _Where(TypedDict):
+    Bucket: str
+    Key: str
+    VersionId: str
+
+
 @dataclass(frozen=True)
 class Refusal:
     """A deletion that S3 did not carry out, by its own code and words."""
@@ -40,6 +46,14 @@ class Refusal:
     def is_final(self) -> bool:
         """Whether somebody has to change something before it can succeed."""
         return self.code in REFUSED
+
+
+@dataclass(frozen=True)
+class Lock:
+    """What Object Lock holds a version by, as far as S3 says: a retention until a date, a legal hold, or neither."""
+
+    until: datetime | None = None
+    is_held: bool = False
 
 
 class AudioBuckets:
@@ -84,6 +98,25 @@ class AudioBuckets:
             if upload.kind is RemnantKind.UPLOAD:
                 refusals += await self._abort(upload)
         return refusals
+
+    async def lock_of(self, version: Remnant) -> Lock:
+        """What holds a version. Where we may not ask, nothing is known and it looks free."""
+        where: _Where = {"Bucket": version.bucket, "Key": version.key, "VersionId": version.version_id}
+        return Lock(await self._retained_until(where), await self._is_held(where))
+
+    async def _retained_until(self, where: _Where) -> datetime | None:
+        try:
+            retention = (await self._s3.get_object_retention(**where))["Retention"]
+        except ClientError:
+            return None
+        until = retention.get("RetainUntilDate")
+        return _utc(until) if until else None
+
+    async def _is_held(self, where: _Where) -> bool:
+        try:
+            return (await self._s3.get_object_legal_hold(**where))["LegalHold"].get("Status") == "ON"
+        except ClientError:
+            return False
 
     async def _version_pages(self, bucket: str, prefix: str) -> AsyncIterator[list[Remnant]]:
         pages = self._s3.get_paginator("list_object_versions").paginate(

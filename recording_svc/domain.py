@@ -210,6 +210,12 @@ class Times:
         """`first`, doubled with every look, at most `longest`."""
         return min(first * (1 << min(looks, 16)), max(first, longest))
 
+    def after_block(self, now: datetime, until: datetime | None) -> datetime:
+        """When to try what is blocked again: now and then, and as soon as its lock has ended."""
+        soon = now + self.blocked
+        # A second later: the bucket's clock may be behind ours.
+        return min(soon, max(until + timedelta(seconds=1), now + self.retry)) if until else soon
+
 
 @dataclass(frozen=True)
 class Step:

@@ -188,8 +188,9 @@ class Settlement:
         here = (recording.bucket, recording.object_key) in outcome.buckets_and_keys
         blocked = {CopyKind.ORIGINAL: CopyState.BLOCKED if here else CopyState.PRESENT}
         log.error("erasure_blocked", recording_id=recording.recording_id, reason=outcome.reason,
+                  until=outcome.until and outcome.until.isoformat(),
                   places=sorted(f"{bucket}/{key}" for bucket, key in outcome.buckets_and_keys))  # fmt: skip
-        step = Step(State.BLOCKED, outcome.reason, now + times.blocked)
+        step = Step(State.BLOCKED, outcome.reason, times.after_block(now, outcome.until))
         return await self._save(recording, move(recording, step), copies=blocked)
 
     async def _look_back(self, recording: Recording) -> Recording:

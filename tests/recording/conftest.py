@@ -6,7 +6,7 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from aiobotocore.session import get_session
@@ -26,7 +26,7 @@ from recording_svc.store.postgres import PostgresRecordings
 from tests.recording.memory import MemoryRecordings
 from tests.recording.neighbours import Neighbours
 from tests.recording.radosgw import Radosgw
-from tests.recording.surroundings import Clock, Cloud
+from tests.recording.surroundings import Clock, Cloud, MotoS3
 from tests.recording.world import World
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Aws:
 async def aws(moto: Moto) -> AsyncIterator[Aws]:
     there = moto.cloud
     async with opened(there, "s3") as s3, opened(there, "sqs") as sqs:
-        yield Aws(blocking_clients(there), s3, sqs)
+        yield Aws(blocking_clients(there), cast("S3Client", MotoS3(s3)), sqs)
 
 
 def blocking_clients(there: deploy.local.buckets.Cloud) -> Clients:

@@ -24,6 +24,20 @@ class Clock:
         self.now += timedelta(**by)
 
 
+class MotoS3:
+    """A client of moto, which does not know GetObjectRetention: what it says of a version's lock, its HEAD says."""
+
+    def __init__(self, s3: Any) -> None:
+        self._s3 = s3
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._s3, name)
+
+    async def get_object_retention(self, **where: Any) -> dict[str, Any]:
+        head = await self._s3.head_object(**where)
+        return {"Retention": {"RetainUntilDate": head.get("ObjectLockRetainUntilDate")}}
+
+
 @dataclass
 class Cloud:
     """Fresh buckets and queues, with asynchronous clients and a blocking one for the oracle."""

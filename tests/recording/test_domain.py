@@ -185,3 +185,12 @@ def test_the_documents_show_the_transitions_as_they_are() -> None:
 
 def _cell(before: State, after: State) -> str:
     return "·" if before is after else "yes" if after in TRANSITIONS[before] else ""
+
+
+@pytest.mark.parametrize(
+    ("lasts", "wait"),
+    [(None, 300), (3600, 300), (300, 300), (60, 61), (0.5, 2), (-10, 2)],
+)
+def test_d7_the_next_look_is_soon_and_never_past_the_end_of_the_lock(lasts: float | None, wait: float) -> None:
+    until = None if lasts is None else NOON + timedelta(seconds=lasts)
+    assert Times().after_block(NOON, until) == NOON + timedelta(seconds=wait)

@@ -10,27 +10,12 @@ from recording_svc.buckets import AudioBuckets
 from recording_svc.erasure import Blocked, Erasure, Gone, Pending
 from recording_svc.remnants import Place, Remnant, RemnantKind
 from tests.recording.conftest import both_servers
+from tests.recording.erasing import erase
 from tests.recording.faults import FaultyS3, denied, unreachable
 from tests.recording.surroundings import Clock, Cloud
+from tests.recording.world import KEY
 
 pytestmark = both_servers
-
-KEY = "folder/a room-2026-11-22T11:20:00Z.mp4"
-
-
-class Notes:
-    """Collects what an erasure commits before it removes."""
-
-    def __init__(self) -> None:
-        self.found: list[Remnant] = []
-
-    async def __call__(self, remnants: Sequence[Remnant]) -> None:
-        self.found += remnants
-
-
-async def erase(cloud: Cloud, clock: Clock, *places: Place, s3: Any = None) -> tuple[object, Notes]:
-    notes = Notes()
-    return await Erasure(AudioBuckets(s3 or cloud.s3), clock).erase(places, notes), notes
 
 
 @pytest.mark.parametrize("size", [0, 1, 300_000])
@@ -189,24 +174,6 @@ async def test_d5_what_is_removed_was_noted_before(cloud: Cloud, clock: Clock) -
     outcome = await Erasure(AudioBuckets(cloud.s3), clock).erase([Place(cloud.recordings, KEY, version)], crash)
     assert outcome == Pending("S3_UNREACHABLE")
     assert cloud.lying(cloud.recordings) == [("version", KEY)]
-
-
-@pytest.mark.parametrize("lock", ["COMPLIANCE", "GOVERNANCE", "HOLD"])
-async def test_d7_a_locked_version_is_blocked_and_all_else_goes(cloud: Cloud, clock: Clock, lock: str) -> None:
-    locked = f"{cloud.recordings}-locked"
-    cloud.oracle.create_bucket(
-        Bucket=locked, ObjectLockEnabledForBucket=True,
-        CreateBucketConfiguration={"LocationConstraint": "eu-central-1"},
-    )  # fmt: skip
-    held: dict[str, Any] = {"ObjectLockLegalHoldStatus": "ON"}
-    if lock != "HOLD":
-        held = {"ObjectLockMode": lock, "ObjectLockRetainUntilDate": "2099-01-01T00:00:00Z"}
-    version = cloud.oracle.put_object(Bucket=locked, Key=KEY, Body=b"audio", **held)["VersionId"]
-    cloud.put("x.mp3", bucket=cloud.audio)
-    outcome, _ = await erase(cloud, clock, Place(locked, KEY, version), Place(cloud.audio, "x.mp3"))
-    assert outcome == Blocked("OBJECT_LOCKED", frozenset({(locked, KEY)}))
-    assert cloud.lying(locked) == [("version", KEY)]
-    assert cloud.lying(cloud.audio) == []
 
 
 async def test_d7_a_missing_right_is_blocked(cloud: Cloud, clock: Clock) -> None:
