@@ -50,4 +50,5 @@ def load(kind: type[S]) -> S:
             name = str(fault["loc"][0])
             variable = name if name.isupper() else f"ASSENT_{name}".upper()
             print(f"{variable}: {fault['msg']}", file=sys.stderr)  # noqa: T201  logging is not configured yet
+        print("docs/operations.md lists every setting; `make up` sets them for one machine", file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None

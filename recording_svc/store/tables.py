@@ -136,9 +136,7 @@ def to_recording(row: Row[Any]) -> Recording:
         discovered_at=row.discovered_at,
         state=State(row.state),
         reason=row.reason,
-        match=Match(
-            tuple(row.meeting_ids), row.owner_id, row.recorded_at, row.retention_days, row.matched_by_hand
-        ),
+        match=Match(tuple(row.meeting_ids), row.owner_id, row.recorded_at, row.retention_days, row.matched_by_hand),
         transcription=Transcription(Stage(row.stage), row.transcript_id, row.duration_ms, row.transcript_finished_at),
         grounds=None if row.grounds is None else _to_grounds(row.grounds),
         removal_began=row.removal_began,
