@@ -13,9 +13,14 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
     from types_aiobotocore_sqs.client import SQSClient
 
-# A long poll lasts 20 s; SlowDown and passing faults are repeated with growing pauses.
-_CONFIG = AioConfig(
-    connect_timeout=3, read_timeout=30, max_pool_connections=50, retries={"mode": "standard", "max_attempts": 4}
+# One call's attempts, and the pause of at most 1 s between them, take less than the 25 s that callers of
+# EraseRecording wait. What S3 is too busy for beyond that is put off by the settlement, for longer each time.
+_S3 = AioConfig(
+    connect_timeout=2, read_timeout=9, max_pool_connections=50, retries={"mode": "standard", "total_max_attempts": 2}
+)
+# A long poll lasts 20 s.
+_SQS = AioConfig(
+    connect_timeout=3, read_timeout=30, max_pool_connections=50, retries={"mode": "standard", "total_max_attempts": 4}
 )
 
 
@@ -28,7 +33,9 @@ async def open_s3_and_sqs(settings: AwsSettings) -> AsyncIterator[tuple["S3Clien
         "endpoint_url": settings.aws_endpoint_url,
         "aws_access_key_id": settings.aws_access_key_id,
         "aws_secret_access_key": settings.aws_secret_access_key,
-        "config": _CONFIG,
     }
-    async with session.create_client("s3", **common) as s3, session.create_client("sqs", **common) as sqs:
+    async with (
+        session.create_client("s3", **common, config=_S3) as s3,
+        session.create_client("sqs", **common, config=_SQS) as sqs,
+    ):
         yield s3, sqs

@@ -242,7 +242,8 @@ def move(recording: Recording, step: Step) -> Recording:
         reason=step.reason,
         grounds=step.grounds or (recording.grounds if _is_going(step.state) else None),
         next_look_at=step.look_at,
-        looks=recording.looks + 1 if same and step.reason == recording.reason else 0,
+        # Whatever stands in the way of an erasure, and however that changes, the pauses grow.
+        looks=recording.looks + 1 if same and (step.reason == recording.reason or step.state is State.ERASING) else 0,
     )
 
 

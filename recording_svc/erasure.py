@@ -15,6 +15,7 @@ from recording_svc.remnants import Place, Remnant, RemnantKind, Sight, sight
 log = structlog.get_logger()
 
 _ROUNDS = 5
+_BUSY = {"SlowDown", "ServiceUnavailable", "503", "RequestLimitExceeded", "Throttling", "ThrottlingException"}
 _FIRST_PAUSE_SECONDS = 0.1
 """Before a deletion that S3 was too busy for is tried again; doubled each time."""
 _ASKED = 20
@@ -89,7 +90,7 @@ class Erasure:
         left: list[Remnant] = []
         for number in range(_ROUNDS):
             if any(not refusal.is_final for refusal in refusals):
-                await self._pause(_FIRST_PAUSE_SECONDS * 2**number)
+                await self._pause(_FIRST_PAUSE_SECONDS * 2 ** (number - 1))
             sights = await self._look(places)
             left = [one for seen in sights for one in seen.remnants]
             if not left:
@@ -132,6 +133,8 @@ def _say(refusals: Sequence[Refusal]) -> None:
 def _failed(error: ClientError, places: Sequence[Place]) -> Outcome:
     code = error.response["Error"]["Code"]
     log.warning("s3_refused", operation=error.operation_name, code=code, error=str(error))
+    if code in _BUSY:
+        return Pending("S3_BUSY")
     if code not in REFUSED:
         return Pending("S3_UNREACHABLE")
     reason = "NO_SUCH_BUCKET" if code == "NoSuchBucket" else "S3_ACCESS_DENIED"
