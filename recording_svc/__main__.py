@@ -32,7 +32,10 @@ from recording_svc.consent import Consent
 from recording_svc.erasure import Erasure
 from recording_svc.events import Wakers
 from recording_svc.intake import Intake, Queues
+from recording_svc.metrics import Metrics
 from recording_svc.operator import commands as operator
+from recording_svc.operator.observation import Observation
+from recording_svc.operator.postgres import PostgresDesk
 from recording_svc.preflight import check_buckets
 from recording_svc.reconciliation import Reconciliation
 from recording_svc.servicer import RecordingServicer
@@ -63,7 +66,7 @@ async def serve(settings: Settings) -> None:
     database = Database(settings.recording_database_url)
     locks = Database(settings.recording_database_url, pool_size=_SETTLED_AT_ONCE)
     recordings = PostgresRecordings(database, locks)
-    bus = Bus(settings.nats_url)
+    bus, metrics = Bus(settings.nats_url), Metrics(utc_now)
     to_consent = connect(settings.consent_address, settings.tls)
     to_transcripts = connect(settings.transcript_address, settings.tls)
     consent = Consent(MeetingServiceStub(to_consent), ConsentServiceStub(to_consent))
@@ -81,14 +84,19 @@ async def serve(settings: Settings) -> None:
         servicer = RecordingServicer(recordings, consent, settlement, signer, settings.audio_bucket, utc_now, wake.set)
         server.add(add_RecordingServiceServicer_to_server, servicer, _DESCRIPTOR)
         Wakers(recordings, settlement.settle).consume(bus)
-        async with OutboxRelay(database, bus):
-            await _run_beside(
-                server.run_until_signalled,
-                lambda: _preflight(s3, settings),
-                sweep.run,
-                lambda: sweep.run_reconciliation(settings.reconcile_every),
-                *[intake.run] * settings.recording_receivers,
-            )
+        desk, dead_letters = PostgresDesk(database), settings.recordings_dlq_url
+        observation = Observation(metrics, desk, sqs, dead_letters, settings.sweep_seconds)
+        with telemetry.serve_metrics(settings.recording_metrics_listen, metrics.registry):
+            async with OutboxRelay(database, bus):
+                await _run_beside(
+                    server.run_until_signalled,
+                    lambda: _preflight(s3, settings),
+                    sweep.run,
+                    observation.run_store,
+                    observation.run_dead_letters,
+                    lambda: sweep.run_reconciliation(settings.reconcile_every),
+                    *[intake.run] * settings.recording_receivers,
+                )
 
 
 async def _run_beside(server: Callable[[], Awaitable[None]], *loops: Callable[[], Awaitable[None]]) -> None:

@@ -22,6 +22,8 @@ class Settings(AwsSettings, ServiceSettings):
     recording_database_url: str
     recording_listen: str = "0.0.0.0:50052"
     recording_health_listen: str = "0.0.0.0:8082"
+    # Where Prometheus may ask; empty is nowhere.
+    recording_metrics_listen: str = "0.0.0.0:9102"
     consent_address: str
     transcript_address: str
     recordings_bucket: str

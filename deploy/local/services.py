@@ -14,6 +14,8 @@ from deploy.local.run_dir import RunDir, write_private
 Variables = Callable[[], Mapping[str, str]]
 
 GRPC_SERVICES = ("consent_svc", "recording_svc", "transcript_svc")
+# They tell Prometheus their figures, on a port of their own.
+WITH_METRICS = ("recording_svc",)
 # What each service takes beside its own ASSENT_<NAME>_*; an ending `_` stands for all that begin so. What is in
 # nobody's list (the log level, telemetry, an experiment's switch) goes to everyone, and so do addresses.
 TAKES = {
@@ -86,7 +88,8 @@ class Service(Part):
 
     @property
     def port_names(self) -> tuple[str, ...]:
-        return (self.name, f"{self.name}-health")
+        metrics = (f"{self.name}-metrics",) if self.name in WITH_METRICS else ()
+        return (self.name, f"{self.name}-health", *metrics)
 
     @property
     def health_address(self) -> str:
@@ -100,6 +103,8 @@ class Service(Part):
             f"{prefix}_HEALTH_LISTEN": self.health_address,
             f"{prefix}_ADDRESS": self.address,
         }
+        if self.name in WITH_METRICS:
+            variables[f"{prefix}_METRICS_LISTEN"] = f"127.0.0.1:{self.run_dir.port(self.port_names[2])}"
         return variables | _pid_variable(self)
 
     def command(self) -> list[str]:

@@ -105,6 +105,14 @@ def test_public_keys_are_those_of_the_operators_own_signing_keys(tmp_path: Path)
         assert load_pem_public_key(Path(variables[public]).read_bytes()) == key.public_key()
 
 
+def test_each_stack_tells_its_figures_on_a_port_of_its_own_and_only_to_this_machine(tmp_path: Path) -> None:
+    first, second = Stack(tmp_path / "first", environ=CLEAN).env(), Stack(tmp_path / "second", environ=CLEAN).env()
+    listen = first["ASSENT_RECORDING_METRICS_LISTEN"]
+    assert listen.startswith("127.0.0.1:")
+    others = [value for name, value in first.items() if name != "ASSENT_RECORDING_METRICS_LISTEN"]
+    assert listen not in [*others, second["ASSENT_RECORDING_METRICS_LISTEN"]]
+
+
 def test_receipts_of_a_trial_name_no_organisation_until_one_is_set(tmp_path: Path) -> None:
     controller = {"ASSENT_CONSENT_CONTROLLER_NAME": "Example Org"}
     assert "no organisation" in Stack(tmp_path, environ=CLEAN).env()["ASSENT_CONSENT_CONTROLLER_NAME"]
