@@ -180,6 +180,8 @@ class Recording:
     discovered_at: datetime
     state: State = State.DISCOVERED
     reason: str = "AWAITING_TRANSCRIPT"
+    # Since when in this state for this reason; None since it came.
+    state_since: datetime | None = None
     match: Match = field(default_factory=Match)
     transcription: Transcription = field(default_factory=Transcription)
     grounds: Grounds | None = None

@@ -209,8 +209,10 @@ class Settlement:
         self, before: Recording, after: Recording, *, copies: Mapping[CopyKind, CopyState] | None = None
     ) -> Recording:
         told: list[Message] = changes(before, after)
+        moved = (before.state, before.reason) != (after.state, after.reason)
+        after = replace(after, state_since=self._now()) if moved else after
         saved = await self._recordings.save(after, *told, copies=copies)
-        if (before.state, before.reason) != (after.state, after.reason):
+        if moved:
             log.info(
                 "recording_settled", recording_id=after.recording_id, state=after.state.value, reason=after.reason,
                 before=before.state.value, meeting_ids=list(after.match.meeting_ids),

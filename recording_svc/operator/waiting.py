@@ -66,9 +66,7 @@ def too_long(recordings: Iterable[Recording], now: datetime) -> list[Waiting]:
 def _since(recording: Recording) -> datetime:
     if recording.grounds is not None:
         return recording.grounds.decided_at
-    if recording.state in (State.UNMATCHED, State.UNDECIDED, State.FAILED):
-        return recording.transcription.finished_at or recording.discovered_at
-    return recording.discovered_at
+    return recording.state_since or recording.discovered_at
 
 
 def _patience(recording: Recording) -> timedelta:

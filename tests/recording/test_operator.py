@@ -88,6 +88,22 @@ async def test_an_erasure_is_late_after_a_quarter_of_an_hour(
     assert "transcript_svc pod" in found.what_to_do
 
 
+async def test_what_was_kept_for_days_waits_only_since_consent_svc_fell_silent(
+    world: World, operator: Operator, clock: Clock
+) -> None:
+    recording = await world.settle(await world.arrive())
+    clock.advance(days=3)
+    world.neighbours.fall_silent()
+    assert (await world.settle(recording)).state is State.UNDECIDED
+    since = clock()
+    clock.advance(minutes=10)
+    await world.settle(recording)
+    assert await operator.stuck() == []
+    clock.advance(minutes=5)
+    [found] = await operator.stuck()
+    assert (found.since, "consent_svc does not answer" in found.what_to_do) == (since, True)
+
+
 async def test_a_retry_makes_one_recording_due_and_is_noted(
     recordings: Recordings, desk: Desk, operator: Operator
 ) -> None:
@@ -177,7 +193,8 @@ async def test_counts_what_the_store_holds(recordings: Recordings, desk: Desk) -
     await in_state(recordings, "k.mp4", State.KEPT, "NOBODY_REFUSED")
     later = replace(GROUNDS, decided_at=NOON + timedelta(hours=1))
     await in_state(recordings, "b.mp4", State.BLOCKED, "OBJECT_LOCKED", grounds=later)
+    await in_state(recordings, "f.mp4", State.ERASING, "S3_UNREACHABLE", grounds=later)
     await in_state(recordings, "e.mp4", State.ERASING, "S3_UNREACHABLE", grounds=GROUNDS)
     figures = await desk.figures()
-    assert dict(figures.recordings) == {State.KEPT: 1, State.BLOCKED: 1, State.ERASING: 1}
-    assert (figures.oldest_denied_at, figures.outbox_rows) == (NOON, 3)
+    assert dict(figures.recordings) == {State.KEPT: 1, State.BLOCKED: 1, State.ERASING: 2}
+    assert (figures.oldest_denied_at, figures.outbox_rows) == (NOON, 4)
