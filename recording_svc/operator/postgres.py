@@ -17,7 +17,8 @@ from recording_svc.metrics import Figures
 from recording_svc.operator.desk import Action
 from recording_svc.store.tables import RECORDINGS, recording_values, to_recording
 
-_DONE = (State.KEPT.value, State.ERASED.value)
+# Named one by one, for the index to find them among all that are kept or erased.
+_WAITING = tuple(one.value for one in State if one not in (State.KEPT, State.ERASED))
 _R = RECORDINGS.c
 _ACTIONS = Table(
     "operator_actions",
@@ -30,10 +31,12 @@ _ACTIONS = Table(
     Column("details", JSONB),
 )
 _FIGURES = text("""
-    SELECT state, count(*) AS recordings, (SELECT count(*) FROM outbox) AS outbox_rows,
-        min((grounds->>'decided_at')::timestamptz) FILTER (WHERE state IN ('erasing', 'blocked')) AS oldest_denied_at
-    FROM recordings GROUP BY state
-    UNION ALL SELECT NULL, 0, (SELECT count(*) FROM outbox), NULL
+    SELECT
+        (SELECT jsonb_object_agg(state, n) FROM (SELECT state, count(*) AS n FROM recordings GROUP BY state) AS counted)
+            AS states,
+        (SELECT min((grounds->>'decided_at')::timestamptz) FROM recordings WHERE state IN ('erasing', 'blocked'))
+            AS oldest_denied_at,
+        (SELECT count(*) FROM outbox) AS outbox_rows
 """)
 
 
@@ -44,19 +47,18 @@ class PostgresDesk:
         self._database = database
 
     async def waiting(self, limit: int) -> list[Recording]:
-        query = select(RECORDINGS).where(_R.state.not_in(_DONE)).order_by(_R.discovered_at, _R.recording_id)
+        query = select(RECORDINGS).where(_R.state.in_(_WAITING)).order_by(_R.discovered_at, _R.recording_id)
         async with self._database.begin() as connection:
             return [to_recording(row) for row in await connection.execute(query.limit(limit))]
 
     async def figures(self) -> Figures:
         async with self._database.begin() as connection:
-            rows = (await connection.execute(_FIGURES)).all()
-        denied = [row.oldest_denied_at for row in rows if row.oldest_denied_at]
-        states = {State(row.state): row.recordings for row in rows if row.state}
-        return Figures(states, min(denied, default=None), rows[0].outbox_rows)
+            row = (await connection.execute(_FIGURES)).one()
+        states = {State(state): number for state, number in (row.states or {}).items()}
+        return Figures(states, row.oldest_denied_at, row.outbox_rows)
 
     async def make_due(self, recording_ids: Collection[str] | None, action: Action, now: datetime) -> int:
-        which = _R.state.not_in(_DONE) if recording_ids is None else _R.recording_id.in_(recording_ids)
+        which = _R.state.in_(_WAITING) if recording_ids is None else _R.recording_id.in_(recording_ids)
         async with self._database.begin() as connection:
             made = await connection.execute(update(RECORDINGS).where(which).values(next_look_at=now))
             await _note(connection, action)
