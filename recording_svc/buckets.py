@@ -158,11 +158,12 @@ def _fault(by_id: dict[tuple[str, str], Remnant], batch: Sequence[Remnant], faul
         return None
     # Some servers leave the version out: whichever it was, the listing will show it.
     remnant = by_id.get((fault.get("Key", ""), fault.get("VersionId", "")), batch[0])
-    return Refusal(remnant, code, fault.get("Message", ""))
+    return Refusal(remnant, code, fault.get("Message") or "")
 
 
 def _refusal(remnant: Remnant, error: ClientError) -> Refusal:
-    return Refusal(remnant, error.response["Error"]["Code"], error.response["Error"].get("Message", ""))
+    # Not every server has words for it.
+    return Refusal(remnant, error.response["Error"]["Code"], error.response["Error"].get("Message") or "")
 
 
 def _version(bucket: str, one: "ObjectVersionTypeDef") -> Remnant:
