@@ -34,17 +34,21 @@ async def _bucket_faults(s3: "S3Client", bucket: str) -> list[str]:
     except ClientError as error:
         return [f"{bucket} cannot be listed ({_code(error)}): no erasure in it can be verified; grant "
                 "s3:ListBucketVersions and s3:ListBucketMultipartUploads"]  # fmt: skip
-    await _tell_versioning(s3, bucket)
-    return [*await _lock_faults(s3, bucket), *await _right_faults(s3, bucket)]
+    faults = [await _versioning_faults(s3, bucket), await _lock_faults(s3, bucket), await _right_faults(s3, bucket)]
+    return [one for some in faults for one in some]
 
 
-async def _tell_versioning(s3: "S3Client", bucket: str) -> None:
+async def _versioning_faults(s3: "S3Client", bucket: str) -> list[str]:
     try:
         status = (await s3.get_bucket_versioning(Bucket=bucket)).get("Status", "never enabled")
     except ClientError as error:
         log.warning("versioning_unreadable", bucket=bucket, code=_code(error))
-        return
+        return []
     log.info("versioning", bucket=bucket, status=status)
+    if status != "Suspended":
+        return []
+    return [f"{bucket} has its versioning suspended: an object put under a key that is taken replaces a "
+            "recording that may not be transcribed yet, while older versions stay; enable versioning"]  # fmt: skip
 
 
 async def _lock_faults(s3: "S3Client", bucket: str) -> list[str]:
@@ -61,7 +65,8 @@ async def _lock_faults(s3: "S3Client", bucket: str) -> list[str]:
     retention = configuration.get("Rule", {}).get("DefaultRetention", {})
     kept = f"by default for {json.dumps(retention)}" if retention else "wherever an object asks for it"
     return [f"{bucket} has Object Lock, which holds versions {kept}: audio there stays blocked until the lock ends; "
-            "use a bucket without Object Lock"]  # fmt: skip
+            "use a bucket without Object Lock, or grant s3:GetObjectRetention and s3:GetObjectLegalHold to be told "
+            "until when"]  # fmt: skip
 
 
 async def _right_faults(s3: "S3Client", bucket: str) -> list[str]:
@@ -85,11 +90,16 @@ async def _notification_faults(s3: "S3Client", bucket: str, queue_url: str) -> l
         log.warning("notifications_unreadable", bucket=bucket, code=_code(error))
         return []
     queue = queue_url.rstrip("/").rsplit("/", 1)[-1]
-    arns = [one.get("QueueArn", "") for one in reply.get("QueueConfigurations", [])]
-    if any(arn.rsplit(":", 1)[-1] == queue for arn in arns):
+    told = {
+        one.get("QueueArn", "").rsplit(":", 1)[-1]
+        for one in reply.get("QueueConfigurations", [])
+        if any(event.startswith("s3:ObjectCreated:") for event in one.get("Events", []))
+    }
+    if queue in told:
         return []
-    return [f"{bucket} does not tell queue {queue} about new objects: recordings are found only by the sweep; "
-            "add a notification for s3:ObjectCreated:*"]  # fmt: skip
+    instead = f" (it tells {', '.join(sorted(told))})" if told else ""
+    return [f"{bucket} does not tell queue {queue} about new objects{instead}: recordings are found only by the "
+            "sweep; add a notification for s3:ObjectCreated:*, or set ASSENT_RECORDINGS_QUEUE_URL right"]  # fmt: skip
 
 
 def _code(error: ClientError) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from recording_svc.preflight import check_buckets
+from tests.recording.conftest import both_servers
 from tests.recording.faults import FaultyS3, denied
 from tests.recording.surroundings import Cloud
 
@@ -14,19 +15,33 @@ async def test_d7_sound_buckets_have_no_fault_and_nothing_is_written(cloud: Clou
     assert cloud.lying(cloud.recordings) + cloud.lying(cloud.audio) == []
 
 
-async def test_d7_object_lock_is_said(cloud: Cloud) -> None:
+@both_servers
+@pytest.mark.parametrize("default", [True, False])
+async def test_d7_object_lock_is_said(cloud: Cloud, default: bool) -> None:
     locked = f"{cloud.recordings}-locked"
     cloud.oracle.create_bucket(
         Bucket=locked,
         ObjectLockEnabledForBucket=True,
         CreateBucketConfiguration={"LocationConstraint": "eu-central-1"},
     )
-    retention: Any = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 30}}}
-    cloud.oracle.put_object_lock_configuration(Bucket=locked, ObjectLockConfiguration=retention)
-    faults = await check_buckets(cloud.s3, cloud.recordings, locked, cloud.queue)
-    assert len(faults) == 1
-    assert "Object Lock" in faults[0]
-    assert "30" in faults[0]
+    if default:
+        retention = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 30}}
+        cloud.oracle.put_object_lock_configuration(
+            Bucket=locked, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": retention}
+        )
+    [fault] = about(locked, await check_buckets(cloud.s3, cloud.recordings, locked, cloud.queue))
+    assert "Object Lock" in fault
+    assert ("30" in fault, "wherever an object asks for it" in fault) == (default, not default)
+
+
+@both_servers
+@pytest.mark.parametrize("which", ["recordings", "audio"])
+async def test_d7_suspended_versioning_is_said(cloud: Cloud, which: str) -> None:
+    bucket = getattr(cloud, which)
+    cloud.oracle.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    faults = await check_buckets(cloud.s3, cloud.recordings, cloud.audio, cloud.queue)
+    [fault] = [one for one in about(bucket, faults) if "queue" not in one]
+    assert "enable versioning" in fault
 
 
 @pytest.mark.parametrize("whole_call", [True, False])
@@ -49,6 +64,24 @@ async def test_d7_a_bucket_that_cannot_be_listed_is_said(cloud: Cloud) -> None:
     assert "NoSuchBucket" in faults[0]
 
 
-async def test_a_missing_notification_is_said(cloud: Cloud) -> None:
+async def test_a_notification_to_another_queue_is_said(cloud: Cloud) -> None:
     [fault] = await check_buckets(cloud.s3, cloud.recordings, cloud.audio, cloud.dead_letters)
     assert "s3:ObjectCreated" in fault
+    assert f"it tells {cloud.queue.rsplit('/', 1)[-1]}" in fault
+
+
+@pytest.mark.parametrize("events", [[], ["s3:ObjectRemoved:*"]])
+async def test_a_bucket_that_tells_nothing_of_new_objects_is_said(cloud: Cloud, events: list[str]) -> None:
+    there = cloud.oracle.get_bucket_notification_configuration(Bucket=cloud.recordings)["QueueConfigurations"]
+    queues = [{"QueueArn": there[0]["QueueArn"], "Events": events}] if events else []
+    cloud.oracle.put_bucket_notification_configuration(
+        Bucket=cloud.recordings, NotificationConfiguration={"QueueConfigurations": queues}
+    )
+    [fault] = await check_buckets(cloud.s3, cloud.recordings, cloud.audio, cloud.queue)
+    assert "does not tell queue" in fault
+    assert "it tells" not in fault
+
+
+def about(bucket: str, faults: list[str]) -> list[str]:
+    """Those of this bucket."""
+    return [one for one in faults if one.startswith((f"{bucket} ", f"{bucket}:"))]
