@@ -10,32 +10,46 @@ from typing import TYPE_CHECKING
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chassis.errors import ServiceError
+from chassis.errors import Unavailable
 from recording_svc.buckets import AudioBuckets
-from recording_svc.domain import Arrival
-from recording_svc.notifications import Notice, read
+from recording_svc.domain import Arrival, Recording
+from recording_svc.metrics import Metrics
+from recording_svc.notifications import Notice, Outcome, read
+from recording_svc.queues import Hold, Message, Queues, RecordingsQueue
 from recording_svc.store import Recordings
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs.client import SQSClient
-    from types_aiobotocore_sqs.type_defs import MessageTypeDef
+
+__all__ = ["Intake", "Pace", "Queues"]
 
 log = structlog.get_logger()
 
-_BATCH = 10
-"""Most messages that SQS hands out at once."""
 _LONG_POLL = 20
 """Seconds, SQS's longest."""
-_LONGEST_PAUSE = 10.0
-_REASON_LENGTH = 1000
+_NOBODYS = "assent-nothing-is-called-so"
+_AWAY = (Unavailable, BotoCoreError, ClientError, OSError)
 
 
 @dataclass(frozen=True)
-class Queues:
-    """Where S3's notifications come from, and where goes what cannot be understood."""
+class Pace:
+    """How much is in work at once, and how long to wait (seconds) while something is away."""
 
-    recordings: str
-    dead_letters: str
+    batches: int = 2
+    first_pause: float = 0.5
+    longest_pause: float = 10.0
+
+
+_HOLD, _PACE = Hold(), Pace()
+
+
+@dataclass(frozen=True)
+class _Understood:
+    """A message, and the object versions behind it."""
+
+    message: Message
+    notice: Notice
+    arrivals: tuple[Arrival, ...]
 
 
 class Intake:
@@ -50,45 +64,149 @@ class Intake:
         recordings: Recordings,
         now: Callable[[], datetime],
         wake: Callable[[], None],
+        metrics: Metrics | None = None,
+        hold: Hold = _HOLD,
+        pace: Pace = _PACE,
     ) -> None:
-        self._sqs = sqs
-        self._queues = queues
+        self._queue = RecordingsQueue(sqs, queues, hold)
         self._bucket = bucket
         self._audio = audio
         self._recordings = recordings
         self._now = now
         self._wake = wake
+        self._notifications = metrics and metrics.notifications
+        self._pace = pace
+        # One for all receivers: what was given back must not go round among them until SQS buries it.
+        self._answering = asyncio.Event()
+        self._answering.set()
+        for outcome in Outcome:
+            self._count(outcome, 0)
 
     async def run(self) -> None:
-        """Receive until cancelled, with growing pauses while a dependency is away."""
-        pause = 0.5
-        while True:
-            try:
-                await self.receive()
-                pause = 0.5
-            except (ServiceError, BotoCoreError, ClientError, OSError) as error:
-                log.warning("intake_interrupted", seconds=pause, error=f"{type(error).__name__}: {error}")
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+        """Receive until cancelled, a few batches at once, and nothing while a dependency is away."""
+        room = asyncio.Semaphore(self._pace.batches)
+        async with asyncio.TaskGroup() as working:
+            while True:
+                await room.acquire()
+                await self._answering.wait()
+                working.create_task(self._work(await self._received(), room))
 
     async def receive(self, wait_seconds: int = _LONG_POLL) -> int:
         """Take in one batch; returns how many messages there were.
 
-        Whatever fails here leaves its messages in the queue: they come again.
+        Whatever fails here leaves its messages in the queue: they come again, at once. Raises the first failure.
         """
-        reply = await self._sqs.receive_message(
-            QueueUrl=self._queues.recordings, MaxNumberOfMessages=_BATCH, WaitTimeSeconds=wait_seconds
-        )
-        messages = reply.get("Messages", [])
-        if not messages:
-            return 0
-        notices = [read(message.get("Body", ""), self._bucket) for message in messages]
-        await self.take_in([one for notice in notices for one in await self._resolve(notice)])
-        await self._delete([m for m, n in zip(messages, notices, strict=True) if await self._is_dealt_with(m, n)])
+        messages = await self._queue.receive(wait_seconds)
+        if failures := await self._deal_with(messages):
+            raise failures[0]
         return len(messages)
 
     async def take_in(self, arrivals: Sequence[Arrival]) -> int:
         """Commit the recordings that are new, and let them be matched at once. Returns how many."""
+        return len(await self._commit(arrivals))
+
+    async def _received(self) -> list[Message]:
+        """The next messages; waits for longer each time that SQS does not answer."""
+        pause = self._pace.first_pause
+        while True:
+            try:
+                return await self._queue.receive(_LONG_POLL)
+            except (BotoCoreError, ClientError, OSError) as error:
+                pause = await self._rest(pause, error)
+
+    async def _work(self, messages: Sequence[Message], room: asyncio.Semaphore) -> None:
+        try:
+            failures = await self._deal_with(messages)
+            away = [one for one in failures if isinstance(one, _AWAY)]
+            for error in failures:
+                if not isinstance(error, _AWAY):
+                    log.error("message_failed", exc_info=error)
+            if away and self._answering.is_set():
+                await self._wait_for_answers(away[0])
+        finally:
+            room.release()
+
+    async def _wait_for_answers(self, error: BaseException) -> None:
+        """Let nobody receive until database and bucket answer again: each receipt brings a message nearer to burial."""
+        self._answering.clear()
+        pause = self._pace.first_pause
+        try:
+            while True:
+                pause = await self._rest(pause, error)
+                try:
+                    await self._recordings.of_versions(self._bucket, [_NOBODYS])
+                    await self._audio.versions_of(self._bucket, _NOBODYS)
+                except _AWAY as again:
+                    error = again
+                else:
+                    return
+        finally:
+            self._answering.set()
+
+    async def _rest(self, pause: float, error: BaseException) -> float:
+        log.warning("intake_interrupted", seconds=pause, error=f"{type(error).__name__}: {error}")
+        await asyncio.sleep(pause)
+        return min(pause * 2, self._pace.longest_pause)
+
+    async def _deal_with(self, messages: Sequence[Message]) -> list[BaseException]:
+        """Deal with each message as soon as it is understood; returns what went wrong, message by message."""
+        in_hand = set(messages)
+        failures: list[BaseException] = []
+        understanding = {asyncio.create_task(self._understand(one)) for one in messages}
+        async with self._queue.held(in_hand):
+            try:
+                while understanding:
+                    done, understanding = await asyncio.wait(understanding, return_when=asyncio.FIRST_COMPLETED)
+                    failures += [error for one in done if (error := one.exception())]
+                    understood = [one.result() for one in done if one.exception() is None]
+                    failures += await self._settle(understood, in_hand)
+            finally:
+                for task in understanding:
+                    task.cancel()
+                # Also when the process ends: another replica has them at once.
+                await self._queue.give_back(sorted(in_hand, key=lambda one: one.message_id))
+        return failures
+
+    async def _understand(self, message: Message) -> _Understood:
+        """The object versions behind a message. One without a version id may stand for any version of its key."""
+        notice = read(message.body, self._bucket)
+        found = list(notice.arrivals)
+        for key in sorted({one.key for one in notice.unversioned}):
+            versions = await self._audio.versions_of(self._bucket, key)
+            if not versions:
+                log.warning("object_gone_before_intake", bucket=self._bucket, object_key=key)
+                self._count(Outcome.IGNORED)
+            # An empty one has an event of its own, which says so.
+            found += [one for one in versions if one.size_bytes]
+        return _Understood(message, notice, tuple(found))
+
+    async def _settle(self, understood: Sequence[_Understood], in_hand: set[Message]) -> list[Exception]:
+        """Commit, set aside and only then delete; what is deleted leaves the hand."""
+        committed, failures = await self._commit_each(understood)
+        faulty = [(one.message, one.notice.fault) for one in committed if one.notice.fault]
+        buried = await self._queue.bury(faulty)
+        self._count(Outcome.BURIED, len(buried))
+        done = [one.message for one in committed if not one.notice.fault or one.message in buried]
+        try:
+            await self._queue.delete(done)
+        except _AWAY as error:
+            return [*failures, error]
+        in_hand.difference_update(done)
+        return failures
+
+    async def _commit_each(self, understood: Sequence[_Understood]) -> tuple[list[_Understood], list[Exception]]:
+        """All at once, or where the store refuses that, each by itself: one it cannot hold stops no other."""
+        try:
+            new = await self._commit([arrival for one in understood for arrival in one.arrivals])
+        except Exception as error:
+            if len(understood) == 1 or isinstance(error, Unavailable):
+                return [], [error]
+            each = await asyncio.gather(*(self._commit_each([one]) for one in understood))
+            return [one for part, _ in each for one in part], [one for _, part in each for one in part]
+        self._tell(understood, {(one.bucket, one.object_key, one.version_id) for one in new})
+        return list(understood), []
+
+    async def _commit(self, arrivals: Sequence[Arrival]) -> list[Recording]:
         begun = time.monotonic()
         new = await self._recordings.take_in(arrivals, self._now())
         for recording in new:
@@ -99,44 +217,18 @@ class Intake:
             )  # fmt: skip
         if arrivals:
             self._wake()
-        return len(new)
+        return new
 
-    async def _resolve(self, notice: Notice) -> list[Arrival]:
-        """The object versions behind a notice. One without a version id may stand for any version of its key."""
-        found = list(notice.arrivals)
-        for key in sorted({one.key for one in notice.unversioned}):
-            versions = await self._audio.versions_of(self._bucket, key)
-            if not versions:
-                log.warning("object_gone_before_intake", bucket=self._bucket, object_key=key)
-            found += versions
-        return found
+    def _tell(self, understood: Sequence[_Understood], new: set[tuple[str, str, str]]) -> None:
+        for one in understood:
+            for ignored in one.notice.ignored:
+                log.info("notification_ignored", message_id=one.message.message_id, what=ignored.what)
+                self._count(ignored.outcome)
+            for arrival in one.arrivals:
+                place = (arrival.bucket, arrival.key, arrival.version_id)
+                self._count(Outcome.TAKEN_IN if place in new else Outcome.KNOWN)
+                new.discard(place)
 
-    async def _is_dealt_with(self, message: "MessageTypeDef", notice: Notice) -> bool:
-        if notice.ignored:
-            log.info("notification_ignored", message_id=message.get("MessageId"), what=list(notice.ignored))
-        return not notice.fault or await self._bury(message, notice.fault)
-
-    async def _bury(self, message: "MessageTypeDef", fault: str) -> bool:
-        """Hand a message that cannot be understood to the dead-letter queue."""
-        try:
-            await self._sqs.send_message(
-                QueueUrl=self._queues.dead_letters,
-                MessageBody=message.get("Body", "") or "(empty)",
-                MessageAttributes={"reason": {"DataType": "String", "StringValue": fault[:_REASON_LENGTH]}},
-            )
-        except (BotoCoreError, ClientError, OSError) as error:
-            log.error("dead_letter_not_sent", message_id=message.get("MessageId"), error=str(error))
-            return False
-        log.error("message_not_understood", message_id=message.get("MessageId"), reason=fault)
-        return True
-
-    async def _delete(self, messages: Sequence["MessageTypeDef"]) -> None:
-        if not messages:
-            return
-        reply = await self._sqs.delete_message_batch(
-            QueueUrl=self._queues.recordings,
-            Entries=[{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(messages)],
-        )
-        for failed in reply.get("Failed", []):
-            # It comes again, and finds its row.
-            log.warning("message_not_deleted", code=failed.get("Code"), error=failed.get("Message"))
+    def _count(self, outcome: Outcome, amount: int = 1) -> None:
+        if self._notifications:
+            self._notifications.labels(outcome.value).inc(amount)

@@ -7,6 +7,7 @@ import pytest
 
 from recording_svc.buckets import AudioBuckets
 from recording_svc.intake import Intake, Queues
+from recording_svc.queues import Hold
 from recording_svc.store import Page, Recordings
 from recording_svc.store.postgres import PostgresRecordings
 from tests.recording.surroundings import Clock, Cloud
@@ -22,10 +23,18 @@ class Woken:
         self.times += 1
 
 
-def intake(cloud: Cloud, recordings: Recordings, clock: Clock, woken: Woken | None = None, sqs: Any = None) -> Intake:
+def intake(
+    cloud: Cloud,
+    recordings: Recordings,
+    clock: Clock,
+    woken: Woken | None = None,
+    sqs: Any = None,
+    s3: Any = None,
+    **more: Any,
+) -> Intake:
     queues = Queues(cloud.queue, cloud.dead_letters)
-    audio = AudioBuckets(cloud.s3)
-    return Intake(sqs or cloud.sqs, queues, cloud.recordings, audio, recordings, clock, woken or Woken())
+    audio = AudioBuckets(s3 or cloud.s3)
+    return Intake(sqs or cloud.sqs, queues, cloud.recordings, audio, recordings, clock, woken or Woken(), **more)
 
 
 async def drain(taking: Intake) -> int:
@@ -54,9 +63,9 @@ def waiting(cloud: Cloud, queue: str) -> int:
     return sum(int(attributes[name]) for name in names)
 
 
-def notification(cloud: Cloud, key: str = KEY, version: str | None = None) -> str:
+def notification(cloud: Cloud, key: str = KEY, version: str | None = None, size: int = 5) -> str:
     encoded = key.replace("/", "%2F").replace(" ", "+").replace(":", "%3A")
-    described: dict[str, Any] = {"key": encoded, "size": 5}
+    described: dict[str, Any] = {"key": encoded, "size": size}
     if version:
         described["versionId"] = version
     s3 = {"bucket": {"name": cloud.recordings}, "object": described}
@@ -105,33 +114,34 @@ class Killed(BaseException):
 
 
 class DyingSqs:
-    """Dies on the first deletion, as a process that is killed after its commit."""
+    """Dies on the first deletion, as a process that is killed after its commit: from then on it calls nothing."""
 
     def __init__(self, sqs: Any) -> None:
         self._sqs = sqs
         self.died = False
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._sqs, name)
+        real = getattr(self._sqs, name)
 
-    async def delete_message_batch(self, **arguments: Any) -> Any:
-        if not self.died:
-            self.died = True
-            raise Killed
-        return await self._sqs.delete_message_batch(**arguments)
+        async def call(**arguments: Any) -> Any:
+            self.died = self.died or name == "delete_message_batch"
+            if self.died:
+                raise Killed
+            return await real(**arguments)
+
+        return call
 
 
 async def test_r2_killed_between_commit_and_deletion_loses_and_doubles_nothing(
     cloud: Cloud, recordings: Recordings, clock: Clock
 ) -> None:
+    await drain(intake(cloud, recordings, clock))
     version = cloud.put(KEY)
-    cloud.sqs_oracle.set_queue_attributes(QueueUrl=cloud.queue, Attributes={"VisibilityTimeout": "0"})
-    taking = intake(cloud, recordings, clock, sqs=DyingSqs(cloud.sqs))
     with pytest.raises(Killed):
-        await drain(taking)
+        await drain(intake(cloud, recordings, clock, sqs=DyingSqs(cloud.sqs), hold=Hold(1)))
     assert await taken_in(recordings, cloud) == [(KEY, version)]
     assert waiting(cloud, cloud.queue) > 0
-    await drain(taking)
+    assert await intake(cloud, recordings, clock).receive(wait_seconds=5) == 1
     assert await taken_in(recordings, cloud) == [(KEY, version)]
     assert waiting(cloud, cloud.queue) == 0
 
@@ -140,7 +150,6 @@ async def test_r2_a_row_that_is_not_committed_keeps_its_message(
     cloud: Cloud, postgres_recordings: PostgresRecordings, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = cloud.put(KEY)
-    cloud.sqs_oracle.set_queue_attributes(QueueUrl=cloud.queue, Attributes={"VisibilityTimeout": "0"})
     taking = intake(cloud, postgres_recordings, clock)
 
     async def fail(*_: Any) -> None:

@@ -35,13 +35,24 @@ def test_a_record_without_a_version_asks_for_the_bucket() -> None:
     assert (notice.arrivals, notice.unversioned) == ((), (Arrival("ours", "a.mp4", "", 5),))
 
 
+def test_a_record_without_a_size_asks_for_the_bucket() -> None:
+    notice = read(body(record("a.mp4", size=None)), "ours")
+    assert (notice.arrivals, [one.key for one in notice.unversioned]) == ((), ["a.mp4"])
+
+
+def test_the_largest_object_that_s3_stores_is_one() -> None:
+    assert read(body(record(size=10_000 * 5 * 1024**3)), "ours").arrivals
+
+
 @pytest.mark.parametrize(
     "said",
     [
         json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "ours"}),
         body(record("notes.txt")),
+        body(record("folder%2F", size=0)),
         body({**record(), "eventName": "ObjectRemoved:Delete"}),
         body({**record(), "s3": {"bucket": {"name": "theirs"}, "object": {"key": "a.mp4"}}}),
+        body({**record(), "s3": {"bucket": {"name": "theirs"}, "object": {"key": 7, "size": -1}}}),
     ],
 )
 def test_what_is_not_ours_is_acknowledged(said: str) -> None:
@@ -64,6 +75,9 @@ def test_what_is_not_ours_is_acknowledged(said: str) -> None:
         body({**record(), "eventName": 7}),
         body(record(size="big")),
         body(record(size=-1)),
+        body(record(size=0)),
+        body(record(size=True)),
+        body(record(size=10_000 * 5 * 1024**3 + 1)),
         body(record(versionId=7)),
         body(record(versionId="a\0b")),
         body(record(versionId="\ud800")),
