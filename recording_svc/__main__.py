@@ -76,7 +76,7 @@ async def serve(settings: Settings) -> None:
         settlement = Settlement(recordings, consent, transcripts, Erasure(audio, utc_now), signer, times, utc_now)
         wake = asyncio.Event()
         queues = Queues(settings.recordings_queue_url, settings.recordings_dlq_url)
-        intake = Intake(sqs, queues, settings.recordings_bucket, audio, recordings, utc_now, wake.set)
+        intake = Intake(sqs, queues, settings.recordings_bucket, audio, recordings, utc_now, wake.set, metrics)
         buckets = (settings.recordings_bucket, settings.audio_bucket)
         reconciliation = Reconciliation(audio, *buckets, recordings, intake.take_in, utc_now)
         sweep = Sweep(recordings, settlement, reconciliation, times, utc_now, wake)
