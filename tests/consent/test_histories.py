@@ -15,12 +15,15 @@ from tests.consent.stages import MemoryStage, PostgresStage
 
 WANTED = int(os.environ.get("ASSENT_HISTORIES", "0"))
 ENOUGH = 1000
-# Among several answers at once, what is wrong with one of the two shows in the other as well; and where a caller
-# gave up and tried again, the answer that nobody heard of leaves a gap between the revisions.
+# Among several answers at once, what is wrong with one of the two shows in the other as well; where a caller gave up
+# and tried again, the answer that nobody heard of leaves a gap between the revisions; and a retry is answered from
+# lines that are not as they were written.
 ALSO_SEEN_AS = {
+    "C1 lines tell another time": "C3",
     "C2 revisions are read before the wait": "C3",
     "C3 a late retry applies again": "C2",
     "C3 request ids are ignored": "C2",
+    "C5 former lines are rewritten": "C3",
 }
 WHAT_HAPPENS = (
     "answers", "answers if present", "at once", "at once beside a retry", "at once with one request id",
