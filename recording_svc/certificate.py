@@ -159,6 +159,8 @@ def _statement(proof: Proof) -> dict[str, Any]:
         "version": VERSION,
         "recording_id": recording.recording_id,
         "meeting_ids": list(recording.match.meeting_ids),
+        # Whether an operator said which meetings those were, as no evidence did.
+        "meetings_named_by_hand": recording.match.by_hand,
         "transcript_id": recording.transcription.transcript_id,
         "object": {
             "bucket": recording.bucket,

@@ -54,6 +54,13 @@ def test_d6_it_names_objects_times_revisions_and_the_empty_listing(signing_key: 
     ]
 
 
+def test_m5_it_says_whether_an_operator_named_the_meeting(signing_key: Ed25519PrivateKey) -> None:
+    for by_hand in (False, True):
+        recording = replace(proof().recording, match=replace(proof().recording.match, by_hand=by_hand))
+        signed = Signer(signing_key).sign(replace(proof(), recording=recording))
+        assert verify(signed, signing_key.public_key())["meetings_named_by_hand"] is by_hand
+
+
 def test_d6_it_names_no_person(signing_key: Ed25519PrivateKey) -> None:
     assert "owner-secret" not in json.dumps(verify(Signer(signing_key).sign(proof()), signing_key.public_key()))
 
