@@ -23,7 +23,7 @@ ALSO_SEEN_AS = {
     "C2 revisions are read before the wait": "C3",
     "C3 a late retry applies again": "C2",
     "C3 request ids are ignored": "C2",
-    "C5 former lines are rewritten": "C3",
+    "C5 former lines are rewritten": "C2|C3",
 }
 WHAT_HAPPENS = (
     "answers", "answers if present", "at once", "at once beside a retry", "at once with one request id",
