@@ -27,7 +27,6 @@ log = structlog.get_logger()
 
 _LONG_POLL = 20
 """Seconds, SQS's longest."""
-_NOBODYS = "assent-nothing-is-called-so"
 _AWAY = (Unavailable, BotoCoreError, ClientError, OSError)
 
 
@@ -76,19 +75,16 @@ class Intake:
         self._wake = wake
         self._notifications = metrics and metrics.notifications
         self._pace = pace
-        # One for all receivers: what was given back must not go round among them until SQS buries it.
-        self._answering = asyncio.Event()
-        self._answering.set()
+        self._hold = hold
         for outcome in Outcome:
             self._count(outcome, 0)
 
     async def run(self) -> None:
-        """Receive until cancelled, a few batches at once, and nothing while a dependency is away."""
+        """Receive until cancelled; a few batches are in work at once, and wait while a dependency is away."""
         room = asyncio.Semaphore(self._pace.batches)
         async with asyncio.TaskGroup() as working:
             while True:
                 await room.acquire()
-                await self._answering.wait()
                 working.create_task(self._work(await self._received(), room))
 
     async def receive(self, wait_seconds: int = _LONG_POLL) -> int:
@@ -97,7 +93,7 @@ class Intake:
         Whatever fails here leaves its messages in the queue: they come again, at once. Raises the first failure.
         """
         messages = await self._queue.receive(wait_seconds)
-        if failures := await self._deal_with(messages):
+        if failures := await self._deal_with(messages, patiently=False):
             raise failures[0]
         return len(messages)
 
@@ -116,55 +112,50 @@ class Intake:
 
     async def _work(self, messages: Sequence[Message], room: asyncio.Semaphore) -> None:
         try:
-            failures = await self._deal_with(messages)
-            away = [one for one in failures if isinstance(one, _AWAY)]
-            for error in failures:
-                if not isinstance(error, _AWAY):
-                    log.error("message_failed", exc_info=error)
-            if away and self._answering.is_set():
-                await self._wait_for_answers(away[0])
+            for error in await self._deal_with(messages, patiently=True):
+                log.error("message_failed", exc_info=error)
         finally:
             room.release()
-
-    async def _wait_for_answers(self, error: BaseException) -> None:
-        """Let nobody receive until database and bucket answer again: each receipt brings a message nearer to burial."""
-        self._answering.clear()
-        pause = self._pace.first_pause
-        try:
-            while True:
-                pause = await self._rest(pause, error)
-                try:
-                    await self._recordings.of_versions(self._bucket, [_NOBODYS])
-                    await self._audio.versions_of(self._bucket, _NOBODYS)
-                except _AWAY as again:
-                    error = again
-                else:
-                    return
-        finally:
-            self._answering.set()
 
     async def _rest(self, pause: float, error: BaseException) -> float:
         log.warning("intake_interrupted", seconds=pause, error=f"{type(error).__name__}: {error}")
         await asyncio.sleep(pause)
         return min(pause * 2, self._pace.longest_pause)
 
-    async def _deal_with(self, messages: Sequence[Message]) -> list[BaseException]:
-        """Deal with each message as soon as it is understood; returns what went wrong, message by message."""
-        in_hand = set(messages)
-        failures: list[BaseException] = []
-        understanding = {asyncio.create_task(self._understand(one)) for one in messages}
+    async def _deal_with(self, messages: Sequence[Message], *, patiently: bool) -> list[BaseException]:
+        """Deal with messages; returns what went wrong with those that are given back.
+
+        While a dependency is away they stay in hand, and with them the room for others: given back they would
+        come again and again, and SQS buries what it hands out too often.
+        """
+        in_hand, pause, begun = set(messages), self._pace.first_pause, time.monotonic()
         async with self._queue.held(in_hand):
             try:
-                while understanding:
-                    done, understanding = await asyncio.wait(understanding, return_when=asyncio.FIRST_COMPLETED)
-                    failures += [error for one in done if (error := one.exception())]
-                    understood = [one.result() for one in done if one.exception() is None]
-                    failures += await self._settle(understood, in_hand)
+                while True:
+                    failures = await self._attempt(in_hand)
+                    away = next((one for one in failures if isinstance(one, _AWAY)), None)
+                    # S3 may refuse one key for ever, and then it is the message's own fault.
+                    is_refused = isinstance(away, ClientError) and time.monotonic() - begun > self._hold.at_most
+                    if not away or is_refused or not patiently:
+                        return failures
+                    pause = await self._rest(pause, away)
             finally:
-                for task in understanding:
-                    task.cancel()
                 # Also when the process ends: another replica has them at once.
                 await self._queue.give_back(sorted(in_hand, key=lambda one: one.message_id))
+
+    async def _attempt(self, in_hand: set[Message]) -> list[BaseException]:
+        """Deal with each message as soon as it is understood; what is done leaves the hand."""
+        failures: list[BaseException] = []
+        understanding = {asyncio.create_task(self._understand(one)) for one in in_hand}
+        try:
+            while understanding:
+                done, understanding = await asyncio.wait(understanding, return_when=asyncio.FIRST_COMPLETED)
+                failures += [error for one in done if (error := one.exception())]
+                understood = [one.result() for one in done if one.exception() is None]
+                failures += await self._settle(understood, in_hand)
+        finally:
+            for task in understanding:
+                task.cancel()
         return failures
 
     async def _understand(self, message: Message) -> _Understood:

@@ -10,13 +10,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from chassis.errors import Unavailable
+from deploy.local.buckets import ATTEMPTS
 from recording_svc.domain import Arrival
 from recording_svc.intake import Intake, Pace
 from recording_svc.metrics import Metrics
 from recording_svc.queues import Hold
 from recording_svc.store import Recordings
 from tests.eventually import eventually
-from tests.recording.faults import FaultyS3, unreachable
+from tests.recording.faults import FaultyS3, denied, unreachable
 from tests.recording.surroundings import Clock, Cloud
 from tests.recording.test_intake import KEY, drain, intake, notification, send, taken_in, waiting
 
@@ -63,13 +64,17 @@ class CountingSqs:
     def __init__(self, sqs: Any) -> None:
         self._sqs = sqs
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.handed_out: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(self._sqs, name)
 
         async def call(**arguments: Any) -> Any:
             self.calls.append((name, arguments))
-            return await real(**arguments)
+            reply = await real(**arguments)
+            if name == "receive_message":
+                self.handed_out += [one["MessageId"] for one in reply.get("Messages", [])]
+            return reply
 
         return call
 
@@ -211,62 +216,73 @@ async def test_a_process_that_ends_gives_back_what_it_had_in_hand(
     assert await intake(cloud, recordings, clock).receive(wait_seconds=0) == 2
 
 
-async def test_while_the_database_is_away_nothing_is_received_over_and_over(
+async def test_r2_while_the_database_is_away_no_message_comes_nearer_to_burial(
     cloud: Cloud, watched: Any, recordings: Recordings, clock: Clock
 ) -> None:
     await emptied(cloud, recordings, clock)
     announce_all(cloud, KEYS)
-    watched.away, probed, sqs = True, 0, CountingSqs(cloud.sqs)
-    store_asked = watched.of_versions
-
-    async def counted(*arguments: Any) -> Any:
-        nonlocal probed
-        probed += 1
-        return await store_asked(*arguments)
-
-    watched.of_versions = counted
-    taking = intake(cloud, watched, clock, sqs=sqs, pace=BRISK)
+    watched.away, sqs = True, CountingSqs(cloud.sqs)
+    taking = intake(cloud, watched, clock, sqs=sqs, pace=BRISK, hold=Hold(2))
     async with running(taking), running(taking):
 
-        async def asked_often() -> bool:
-            return probed > 8
+        async def held_on_to() -> bool:
+            return len(sqs.of("change_message_visibility_batch")) > 2
 
-        await eventually(asked_often)
-        before = len(sqs.of("receive_message"))
-        # Receivers that were waiting for messages already may have had some; none goes round to its burial.
-        assert before <= 4
+        await eventually(held_on_to)
         watched.away = False
 
-        async def all_there() -> bool:
-            return len(await recordings.of_versions(cloud.recordings, KEYS)) == 10
+        async def empty() -> bool:
+            return waiting(cloud, cloud.queue) == 0
 
-        await eventually(all_there)
-    assert waiting(cloud, cloud.dead_letters) == 0
+        await eventually(empty)
+    assert len(await recordings.of_versions(cloud.recordings, KEYS)) == 10
+    assert len(sqs.handed_out) == len(set(sqs.handed_out)) == 10
 
 
 async def test_while_the_bucket_is_away_receivers_wait_for_it(
     cloud: Cloud, recordings: Recordings, clock: Clock
 ) -> None:
     await emptied(cloud, recordings, clock)
-    s3, version = FaultyS3(cloud.s3), cloud.put(KEY)
+    s3, version, sqs = FaultyS3(cloud.s3), cloud.put(KEY), CountingSqs(cloud.sqs)
 
     def away(**_: Any) -> None:
         raise unreachable()
 
     s3.before["list_object_versions"] = away
-    async with running(intake(cloud, recordings, clock, s3=s3, pace=BRISK)):
+    async with running(intake(cloud, recordings, clock, s3=s3, sqs=sqs, pace=BRISK)):
 
         async def asked_often() -> bool:
             return len(s3.calls) > 8
 
         await eventually(asked_often)
-        assert waiting(cloud, cloud.dead_letters) == 0
         s3.before.clear()
 
         async def there() -> bool:
             return await taken_in(recordings, cloud) == [(KEY, version)]
 
         await eventually(there)
+    assert len(sqs.handed_out) == 1
+
+
+async def test_what_s3_refuses_for_good_does_not_keep_the_room_for_ever(
+    cloud: Cloud, recordings: Recordings, clock: Clock
+) -> None:
+    await emptied(cloud, recordings, clock)
+    s3, sqs = FaultyS3(cloud.s3), CountingSqs(cloud.sqs)
+    send(cloud, notification(cloud))
+
+    def refuse(**_: Any) -> None:
+        raise denied("ListObjectVersions", "InternalError")
+
+    s3.before["list_object_versions"] = refuse
+    pace = Pace(batches=1, first_pause=0.05, longest_pause=0.1)
+    async with running(intake(cloud, recordings, clock, s3=s3, sqs=sqs, pace=pace, hold=Hold(2, at_most=0))):
+
+        async def buried() -> bool:
+            return waiting(cloud, cloud.dead_letters) == 1
+
+        await eventually(buried)
+    assert len(sqs.handed_out) == ATTEMPTS
 
 
 async def test_no_more_batches_are_in_work_than_allowed(
@@ -303,6 +319,25 @@ async def test_r2_twelve_that_make_no_sense_are_set_aside_ten_at_a_time(
     assert [len(call["Entries"]) for call in sqs.of("send_message_batch")] == [10, 2]
     assert (waiting(cloud, cloud.queue), waiting(cloud, cloud.dead_letters)) == (0, 12)
     assert told(metrics.registry) == {"buried": 12}
+
+
+@pytest.mark.parametrize("answer", [{"Failed": [{"Id": "0", "SenderFault": True, "Code": "no"}]}, unreachable()])
+async def test_r2_what_cannot_be_set_aside_stays_and_stops_nobody(
+    cloud: Cloud, recordings: Recordings, clock: Clock, answer: Any
+) -> None:
+    await emptied(cloud, recordings, clock)
+    send(cloud, "{ no JSON")
+    announce_all(cloud, KEYS[:3])
+
+    class Refusing(CountingSqs):
+        async def send_message_batch(self, **_: Any) -> Any:
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    await intake(cloud, recordings, clock, sqs=Refusing(cloud.sqs)).receive(wait_seconds=0)
+    assert len(await recordings.of_versions(cloud.recordings, KEYS)) == 3
+    assert (waiting(cloud, cloud.queue), waiting(cloud, cloud.dead_letters)) == (1, 0)
 
 
 async def test_r2_large_nonsense_is_set_aside_in_as_many_calls_as_it_takes(
