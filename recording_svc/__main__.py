@@ -41,6 +41,7 @@ from recording_svc.reconciliation import Reconciliation
 from recording_svc.servicer import RecordingServicer
 from recording_svc.settings import MigrationSettings, Settings
 from recording_svc.settlement import Settlement
+from recording_svc.store.listings import PostgresListings
 from recording_svc.store.postgres import PostgresRecordings
 from recording_svc.sweep import Sweep
 from recording_svc.transcripts import Transcripts
@@ -78,7 +79,8 @@ async def serve(settings: Settings) -> None:
         queues = Queues(settings.recordings_queue_url, settings.recordings_dlq_url)
         intake = Intake(sqs, queues, settings.recordings_bucket, audio, recordings, utc_now, wake.set, metrics)
         buckets = (settings.recordings_bucket, settings.audio_bucket)
-        reconciliation = Reconciliation(audio, *buckets, recordings, intake.take_in, utc_now)
+        listings = PostgresListings(database)
+        reconciliation = Reconciliation(audio, *buckets, recordings, listings, intake.take_in, utc_now, metrics)
         sweep = Sweep(recordings, settlement, reconciliation, times, utc_now, wake)
         server = Server(settings.recording_listen, tls=settings.tls, health_listen=settings.recording_health_listen)
         servicer = RecordingServicer(recordings, consent, settlement, signer, settings.audio_bucket, utc_now, wake.set)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 from botocore.exceptions import ClientError
 
 from recording_svc.domain import Arrival
+from recording_svc.listings import Mark
 from recording_svc.remnants import Remnant, RemnantKind
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3.type_defs import (
         DeleteMarkerEntryTypeDef,
         ErrorTypeDef,
+        ListObjectVersionsOutputTypeDef,
         MultipartUploadTypeDef,
         ObjectVersionTypeDef,
     )
@@ -76,10 +78,16 @@ class AudioBuckets:
                 break
         return found + [one for one in await self.list_uploads(bucket, key) if one.key == key]
 
-    async def list_versions(self, bucket: str) -> AsyncIterator[list[Remnant]]:
-        """The whole bucket's versions and delete markers, a page at a time."""
-        async for page in self._version_pages(bucket, ""):
-            yield page
+    async def list_versions(
+        self, bucket: str, after: Mark | None = None
+    ) -> AsyncIterator[tuple[list[Remnant], Mark | None]]:
+        """The whole bucket's versions and delete markers, a page at a time, each with where the next one begins."""
+        while True:
+            page = await self._s3.list_object_versions(Bucket=bucket, MaxKeys=_BATCH, **_markers(after))
+            after = _mark(page) if page.get("IsTruncated") else None
+            yield _remnants(bucket, page), after
+            if after is None:
+                return
 
     async def list_uploads(self, bucket: str, prefix: str = "") -> list[Remnant]:
         """Uploads that were begun and neither completed nor aborted."""
@@ -123,8 +131,7 @@ class AudioBuckets:
             Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": _BATCH}
         )
         async for page in pages:
-            versions = [_version(bucket, one) for one in page.get("Versions", [])]
-            yield versions + [_marker(bucket, one) for one in page.get("DeleteMarkers", [])]
+            yield _remnants(bucket, page)
 
     async def _delete_batch(self, bucket: str, batch: Sequence[Remnant]) -> list[Refusal]:
         by_id = {(one.key, one.version_id): one for one in batch}
@@ -164,6 +171,29 @@ def _fault(by_id: dict[tuple[str, str], Remnant], batch: Sequence[Remnant], faul
 def _refusal(remnant: Remnant, error: ClientError) -> Refusal:
     # Not every server has words for it.
     return Refusal(remnant, error.response["Error"]["Code"], error.response["Error"].get("Message") or "")
+
+
+class _Markers(TypedDict, total=False):
+    KeyMarker: str
+    VersionIdMarker: str
+
+
+def _markers(after: Mark | None) -> _Markers:
+    """S3 takes no empty marker of a version."""
+    if after is None:
+        return {}
+    return (
+        {"KeyMarker": after.key, "VersionIdMarker": after.version_id} if after.version_id else {"KeyMarker": after.key}
+    )
+
+
+def _mark(page: "ListObjectVersionsOutputTypeDef") -> Mark:
+    return Mark(page["NextKeyMarker"], page.get("NextVersionIdMarker", ""))
+
+
+def _remnants(bucket: str, page: "ListObjectVersionsOutputTypeDef") -> list[Remnant]:
+    versions = [_version(bucket, one) for one in page.get("Versions", [])]
+    return versions + [_marker(bucket, one) for one in page.get("DeleteMarkers", [])]
 
 
 def _version(bucket: str, one: "ObjectVersionTypeDef") -> Remnant:

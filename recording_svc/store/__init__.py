@@ -101,8 +101,11 @@ class Recordings(Protocol):
     async def holders(self, bucket: str, keys: Collection[str]) -> dict[str, Recording]:
         """Which recording's mp3 is registered at each of these keys."""
 
-    async def with_original(self, before: datetime) -> dict[str, tuple[str, str, str]]:
-        """(bucket, key, version) of the recordings discovered before, whose original should be there."""
+    async def with_original(self, before: datetime, first: str = "", last: str = "") -> dict[str, tuple[str, str, str]]:
+        """(bucket, key, version) of the recordings discovered before, whose original should be there.
+
+        Of keys from `first` to `last` in the order of a listing, both included; "" is no bound.
+        """
 
     async def lose_original(self, recording_id: str, now: datetime) -> None:
         """Note that a recording's original is gone though nobody erased it."""

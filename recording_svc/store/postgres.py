@@ -187,8 +187,11 @@ class PostgresRecordings:
         async with self._database.begin() as connection:
             return {row.key: to_recording(row) for row in await connection.execute(query)}
 
-    async def with_original(self, before: datetime) -> dict[str, tuple[str, str, str]]:
+    async def with_original(self, before: datetime, first: str = "", last: str = "") -> dict[str, tuple[str, str, str]]:
         there = (_C.kind == CopyKind.ORIGINAL) & (_C.state == CopyState.PRESENT)
+        # S3 lists by the bytes of a key, whatever order the database's language has.
+        key = _R.object_key.collate("C")
+        there &= (key >= first) & (key <= last) if last else key >= first
         query = (
             select(_R.recording_id, _R.bucket, _R.object_key, _R.version_id)
             .join(COPIES, _C.recording_id == _R.recording_id)

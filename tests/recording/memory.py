@@ -156,7 +156,7 @@ class MemoryRecordings:
             if copy.kind is CopyKind.MP3 and copy.bucket == bucket and copy.key in keys
         }
 
-    async def with_original(self, before: datetime) -> dict[str, tuple[str, str, str]]:
+    async def with_original(self, before: datetime, first: str = "", last: str = "") -> dict[str, tuple[str, str, str]]:
         there = {
             copy.recording_id
             for copy in self._copies.values()
@@ -166,6 +166,7 @@ class MemoryRecordings:
             one.recording_id: (one.bucket, one.object_key, one.version_id)
             for one in self._rows.values()
             if one.recording_id in there and one.discovered_at < before and one.state not in _GOING
+            if one.object_key >= first and (not last or one.object_key <= last)
         }
 
     async def lose_original(self, recording_id: str, now: datetime) -> None:

@@ -15,6 +15,7 @@ from recording_svc.settlement import Settlement
 from recording_svc.store import Recordings
 from recording_svc.sweep import Sweep
 from tests.recording.faults import FaultyS3
+from tests.recording.memory_listings import MemoryListings
 from tests.recording.neighbours import Neighbours
 from tests.recording.surroundings import Clock, Cloud
 
@@ -50,7 +51,7 @@ class World:
         queues = Queues(cloud.queue, cloud.dead_letters)
         self.intake = Intake(cloud.sqs, queues, cloud.recordings, audio, recordings, clock, self.woken.set)
         self.reconciliation = Reconciliation(
-            audio, cloud.recordings, cloud.audio, recordings, self.intake.take_in, clock
+            audio, cloud.recordings, cloud.audio, recordings, MemoryListings(), self.intake.take_in, clock
         )
         self.sweep = Sweep(recordings, self.settlement, self.reconciliation, self.times, clock, self.woken)
 
