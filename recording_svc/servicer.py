@@ -1,5 +1,6 @@
 """Answers RecordingService."""
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from recording_svc.certificate import Signer
 from recording_svc.consent import Consent
-from recording_svc.domain import Copy, CopyKind, CopyState, Decision, Recording, State, may_be_heard
+from recording_svc.domain import Copy, CopyKind, CopyState, Decision, Opinion, Recording, State, may_be_heard
 from recording_svc.events import STATES
 from recording_svc.settlement import Settlement, with_bounds
 from recording_svc.store import Page, PlaceTakenError, RecordingGoneError, Recordings
@@ -35,6 +36,8 @@ _COPY_STATES = {
 }
 _REGISTERED = {pb.COPY_KIND_MP3: CopyKind.MP3, pb.COPY_KIND_SCRATCH: CopyKind.SCRATCH}
 _LARGEST_PAGE = 200
+PATIENCE = 3.0
+"""Seconds for consent_svc while somebody waits for audio, of the five that the gateway waits."""
 
 
 class RecordingServicer(RecordingServiceServicer):
@@ -98,7 +101,7 @@ class RecordingServicer(RecordingServiceServicer):
         recording = await self._known(request.recording_id)
         if recording.state is State.ERASED:
             raise FailedPrecondition("the audio of this recording was erased", reason="AUDIO_DELETED")
-        opinion = await self._consent.ask(recording.object_key, recording.transcription.duration_ms, recording.match)
+        opinion = await self._opinion(recording)
         if opinion.verdict is not None and opinion.verdict.decision is Decision.DELETE:
             await self._recordings.look_now([recording.recording_id], self._now())
             self._wake()
@@ -163,6 +166,15 @@ class RecordingServicer(RecordingServiceServicer):
             found += page
             if len(page) < _LARGEST_PAGE:
                 return found
+
+    async def _opinion(self, recording: Recording) -> Opinion:
+        """consent_svc's, or its silence soon enough for our caller to be told of it."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                duration = recording.transcription.duration_ms
+                return await self._consent.ask(recording.object_key, duration, recording.match)
+        except TimeoutError:
+            return Opinion(silence="CONSENT_UNREACHABLE")
 
     async def _refuse_if_denied(self, recording: Recording) -> None:
         opinion = await self._consent.ask(recording.object_key, recording.transcription.duration_ms, recording.match)

@@ -193,6 +193,19 @@ async def test_releasing_scratch_lets_the_erasure_finish(world: World, service: 
     assert (await world.now(recording)).state is State.ERASED
 
 
+async def test_d2_audio_is_withheld_from_who_cannot_wait_for_a_verdict(
+    world: World, service: "RecordingServiceAsyncStub", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = await world.arrive()
+    await world.settle(recording)
+    request = rpc.AuthorizeAudioRequest(recording_id=recording.recording_id)
+    await service.AuthorizeAudio(request)
+    monkeypatch.setattr("recording_svc.servicer.PATIENCE", 0.1)
+    world.answers.gate.clear()
+    assert await refused(service.AuthorizeAudio(request)) == "CONSENT_UNDECIDED"
+    world.answers.gate.set()
+
+
 async def test_d6_the_certificate_is_there_once_it_is_erased(
     world: World, service: "RecordingServiceAsyncStub", signing_key: Ed25519PrivateKey
 ) -> None:

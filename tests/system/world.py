@@ -164,7 +164,11 @@ class World:
 
         async def look() -> Json | None:
             found = await self.recordings(call.meeting_id)
-            return found[0] if found and found[0]["transcript_id"] else None
+            if not found or not found[0]["transcript_id"]:
+                return None
+            # Whose it is, transcript_svc hears a moment after the recording's own service knows.
+            there = await self.ask("GET", f"/v1/transcripts/{found[0]['transcript_id']}")
+            return found[0] if there.status_code == 200 else None
 
         seen = await eventually(look, within=60)
         assert seen
