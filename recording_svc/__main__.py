@@ -26,6 +26,7 @@ from chassis.outbox import OutboxRelay
 from chassis.server import Server
 from chassis.settings import ServiceSettings, load
 from recording_svc.buckets import AudioBuckets
+from recording_svc.canary import Canary
 from recording_svc.certificate import CertificateError, Signer, is_of_meeting, load_public_key, verify, verify_meeting
 from recording_svc.clients import open_s3_and_sqs
 from recording_svc.consent import Consent
@@ -74,13 +75,15 @@ async def serve(settings: Settings) -> None:
     transcripts = Transcripts(TranscriptServiceStub(to_transcripts))
     async with open_s3_and_sqs(settings) as (s3, sqs), to_consent, to_transcripts, database, locks, bus:
         audio = AudioBuckets(s3)
-        settlement = Settlement(recordings, consent, transcripts, Erasure(audio, utc_now), signer, times, utc_now)
+        erasure = Erasure(audio, utc_now)
+        settlement = Settlement(recordings, consent, transcripts, erasure, signer, times, utc_now)
         wake = asyncio.Event()
         queues = Queues(settings.recordings_queue_url, settings.recordings_dlq_url)
         intake = Intake(sqs, queues, settings.recordings_bucket, audio, recordings, utc_now, wake.set, metrics)
         buckets = (settings.recordings_bucket, settings.audio_bucket)
         listings = PostgresListings(database)
         reconciliation = Reconciliation(audio, *buckets, recordings, listings, intake.take_in, utc_now, metrics)
+        canary = Canary(s3, erasure, buckets, recordings, metrics, utc_now)
         sweep = Sweep(recordings, settlement, reconciliation, times, utc_now, wake)
         server = Server(settings.recording_listen, tls=settings.tls, health_listen=settings.recording_health_listen)
         servicer = RecordingServicer(recordings, consent, settlement, signer, settings.audio_bucket, utc_now, wake.set)
@@ -97,6 +100,7 @@ async def serve(settings: Settings) -> None:
                     observation.run_store,
                     observation.run_dead_letters,
                     lambda: sweep.run_reconciliation(settings.reconcile_every),
+                    lambda: canary.run(settings.recording_canary_seconds),
                     *[intake.run] * settings.recording_receivers,
                 )
 

@@ -51,7 +51,7 @@ class Metrics:
         self._derive()
 
     def canary_came_through(self, at: datetime) -> None:
-        """Bucket, notifications and queue worked at that moment. The first call begins the measurement."""
+        """An object was put and erased in every bucket at that moment. The first call begins the measurement."""
         self._canary_at = at
 
     def show(self, figures: Figures) -> None:

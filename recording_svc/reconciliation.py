@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from recording_svc.buckets import AudioBuckets
+from recording_svc.canary import CANARY_KEY
 from recording_svc.domain import Arrival, State
 from recording_svc.listings import Listing, Listings, Mark
 from recording_svc.metrics import Metrics
@@ -23,7 +24,14 @@ log = structlog.get_logger()
 _PURPOSE = "reconciliation"
 _STALE = timedelta(minutes=10)
 """R3: what lies in the part that was listed before has to be found within this time."""
-_ORPHANS = ("taken_in", "came_back", "missing", "unaccounted", "empty", "unfinished_uploads")
+_ORPHANS = {
+    "unannounced": "taken_in",
+    "came_back": "came_back",
+    "missing": "missing",
+    "unaccounted": "unaccounted",
+    "empty": "empty",
+    "unfinished_uploads": "unfinished_uploads",
+}
 
 
 @dataclass
@@ -161,7 +169,7 @@ class Reconciliation:
         holders = await self._recordings.holders(self._audio_bucket, keys)
         erased = {one.recording_id for one in holders.values() if one.state is State.ERASED}
         await self._wake_erased(sorted(erased), found)
-        for key in sorted(keys - holders.keys()):
+        for key in sorted(keys - holders.keys() - {CANARY_KEY}):
             found.unaccounted += 1
             log.error("audio_unaccounted", bucket=self._audio_bucket, key=key)
 
@@ -182,6 +190,6 @@ class Reconciliation:
 
     def _tell(self, found: Findings) -> None:
         log.info("reconciled", **vars(found))
-        for kind in _ORPHANS if self._metrics else ():
-            assert self._metrics
-            self._metrics.orphans.labels(kind).set(getattr(found, kind))
+        if self._metrics:
+            for kind, figure in _ORPHANS.items():
+                self._metrics.orphans.labels(kind).set(getattr(found, figure))

@@ -44,6 +44,8 @@ class Settings(AwsSettings, ServiceSettings):
     blocked_retry_seconds: float = Field(300, gt=0)
     # How long refused audio outlives a failed transcription.
     failed_grace_seconds: float = Field(24 * 3600, ge=0)
+    # How often an object of our own is put and erased; 0 is never, and needs no right to put.
+    recording_canary_seconds: float = Field(0, ge=0)
 
     @property
     def times(self) -> Times:

@@ -100,6 +100,17 @@ async def test_nothing_is_missing_that_was_not_looked_at(world: World, listings:
 
 
 @pytest.mark.usefixtures("small_pages")
+async def test_where_nothing_is_missing_hardly_any_key_is_asked_for_by_itself(world: World, listings: Listings) -> None:
+    for key in KEYS:
+        await world.arrive(key)
+    world.clock.advance(seconds=1)
+    world.s3.calls.clear()
+    assert (await restarted(world, listings).reconcile()).missing == 0
+    # Four pages and an empty bucket; and once for each key that a page ends with.
+    assert world.s3.calls.count("list_object_versions") <= 4 + 1 + 3
+
+
+@pytest.mark.usefixtures("small_pages")
 async def test_versions_of_one_key_on_two_pages_are_all_there(world: World, listings: Listings) -> None:
     for number in range(7):
         world.clock.advance(seconds=1)
