@@ -37,7 +37,7 @@ _COPY_STATES = {
 _REGISTERED = {pb.COPY_KIND_MP3: CopyKind.MP3, pb.COPY_KIND_SCRATCH: CopyKind.SCRATCH}
 _LARGEST_PAGE = 200
 PATIENCE = 3.0
-"""Seconds for consent_svc while somebody waits for audio, of the five that the gateway waits."""
+"""Seconds for consent_svc while somebody waits for us, of the five that they wait at most."""
 
 
 class RecordingServicer(RecordingServiceServicer):
@@ -177,7 +177,7 @@ class RecordingServicer(RecordingServiceServicer):
             return Opinion(silence="CONSENT_UNREACHABLE")
 
     async def _refuse_if_denied(self, recording: Recording) -> None:
-        opinion = await self._consent.ask(recording.object_key, recording.transcription.duration_ms, recording.match)
+        opinion = await self._opinion(recording)
         refused = opinion.verdict is not None and opinion.verdict.decision is Decision.DELETE
         if refused or (await with_bounds(self._recordings, recording)).bound_by:
             raise FailedPrecondition(

@@ -193,7 +193,7 @@ async def test_releasing_scratch_lets_the_erasure_finish(world: World, service: 
     assert (await world.now(recording)).state is State.ERASED
 
 
-async def test_d2_audio_is_withheld_from_who_cannot_wait_for_a_verdict(
+async def test_d2_r6_who_cannot_wait_for_a_verdict_is_told_in_time(
     world: World, service: "RecordingServiceAsyncStub", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recording = await world.arrive()
@@ -203,6 +203,8 @@ async def test_d2_audio_is_withheld_from_who_cannot_wait_for_a_verdict(
     monkeypatch.setattr("recording_svc.servicer.PATIENCE", 0.1)
     world.answers.gate.clear()
     assert await refused(service.AuthorizeAudio(request)) == "CONSENT_UNDECIDED"
+    # The transcript is made whether consent_svc answers or not; what is written meanwhile is known, and withheld.
+    await service.RegisterCopy(mp3(world, recording.recording_id))
     world.answers.gate.set()
 
 
