@@ -7,21 +7,25 @@ import tempfile
 
 import uvloop
 
-from bench import answers, verdict
+from bench import answers, intake, verdict
 from bench.contenders import Scale
+from chassis import logs
 from deploy.local import PartError, Postgres, Stack
 from deploy.local.stack import ALL
 
+PARTS = {"verdict": ("postgres",), "intake": ("postgres", "moto")}
+"""Of the stack, what a measurement needs that does not need all."""
 CONNECTIONS = 300
 """That Postgres takes at once: pgbench's 200 beside the pools of the services."""
 
 
 def main() -> int:
     """Exit code 0 only if all went as it must; whether the aims were reached is printed."""
+    logs.configure("bench", "WARNING")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leave by the way that stops the stack
     wanted, scale = _arguments()
     with tempfile.TemporaryDirectory(prefix="assent-bench-") as folder:
-        stack = Stack(folder, parts=("postgres",) if wanted == "verdict" else ALL, environ={})
+        stack = Stack(folder, parts=PARTS.get(wanted, ALL), environ={})
         postgres = stack.parts["postgres"]
         assert isinstance(postgres, Postgres)
         postgres.connections = CONNECTIONS
@@ -35,17 +39,19 @@ def main() -> int:
 
 async def _measure(stack: Stack, postgres: Postgres, wanted: str, scale: Scale) -> int:
     failed = 0
-    if wanted != "verdict":
+    if wanted in ("all", "answers"):
         failed |= await answers.measure(stack, scale)
-    if wanted != "answers":
+    if wanted in ("all", "verdict"):
         failed |= await verdict.measure(postgres, verdict.Sizes(rounds=scale.rounds))
+    if wanted in ("all", "intake"):
+        failed |= await intake.measure(stack, intake.Sizes(rounds=scale.rounds))
     return failed
 
 
 def _arguments() -> tuple[str, Scale]:
     usual = Scale()
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("what", nargs="?", default="all", choices=("all", "answers", "verdict"))
+    parser.add_argument("what", nargs="?", default="all", choices=("all", "answers", "verdict", "intake"))
     parser.add_argument("--clients", type=int, nargs="+", default=usual.clients)
     parser.add_argument("--rounds", type=int, default=usual.rounds, help="of each; the first is thrown away")
     parser.add_argument("--seconds", type=float, default=usual.seconds, help="of a round")
