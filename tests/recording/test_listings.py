@@ -10,6 +10,7 @@ from recording_svc.reconciliation import Reconciliation
 from recording_svc.store import Recordings
 from recording_svc.store.listings import PostgresListings
 from recording_svc.store.postgres import PostgresRecordings
+from tests.recording.conftest import both_servers
 from tests.recording.faults import unreachable
 from tests.recording.memory_listings import MemoryListings
 from tests.recording.surroundings import NOON, Clock
@@ -61,6 +62,7 @@ async def test_what_was_left_is_known_until_it_is_finished(listings: Listings) -
     assert await listings.left("bucket", "purpose") is None
 
 
+@both_servers
 @pytest.mark.usefixtures("small_pages")
 @pytest.mark.parametrize("pages", range(1, 5))
 async def test_r3_a_listing_broken_off_goes_on_where_it_was_left(world: World, listings: Listings, pages: int) -> None:
@@ -78,6 +80,7 @@ async def test_r3_a_listing_broken_off_goes_on_where_it_was_left(world: World, l
     assert await listings.left(world.cloud.recordings, "reconciliation") is None
 
 
+@both_servers
 @pytest.mark.usefixtures("small_pages")
 async def test_nothing_is_missing_that_was_not_looked_at(world: World, listings: Listings) -> None:
     ids = {(await world.arrive(key)).recording_id: key for key in KEYS}
@@ -110,6 +113,7 @@ async def test_where_nothing_is_missing_hardly_any_key_is_asked_for_by_itself(wo
     assert world.s3.calls.count("list_object_versions") <= 4 + 1 + 3
 
 
+@both_servers
 @pytest.mark.usefixtures("small_pages")
 async def test_versions_of_one_key_on_two_pages_are_all_there(world: World, listings: Listings) -> None:
     for number in range(7):
@@ -124,6 +128,30 @@ async def test_versions_of_one_key_on_two_pages_are_all_there(world: World, list
     assert len(await world.recordings.with_original(world.clock())) == 7
 
 
+@both_servers
+@pytest.mark.usefixtures("small_pages")
+async def test_r3_a_listing_goes_on_though_what_it_was_left_at_is_gone(world: World, listings: Listings) -> None:
+    for key in KEYS[:5]:
+        await world.arrive(key)
+    for key in KEYS[5:]:
+        world.cloud.put(key)
+    world.clock.advance(seconds=1)
+    BreakingOff(world, 1)
+    with pytest.raises(Exception, match="endpoint URL"):
+        await restarted(world, listings).reconcile()
+    world.s3.before.clear()
+    left = await listings.left(world.cloud.recordings, "reconciliation")
+    assert left
+    assert left.mark.key == KEYS[2]
+    where = {"Bucket": world.cloud.recordings, "Key": left.mark.key, "VersionId": left.mark.version_id}
+    world.cloud.oracle.delete_object(**where)
+    found = [await restarted(world, listings).reconcile() for _ in range(2)]
+    # The one that somebody deleted, and no other.
+    assert sum(one.missing for one in found) == 1
+    assert len(await world.recordings.of_versions(world.cloud.recordings, KEYS)) == 10
+
+
+@both_servers
 @pytest.mark.usefixtures("small_pages")
 async def test_what_is_erased_while_the_bucket_is_listed_is_not_missing(world: World, listings: Listings) -> None:
     going = [await world.arrive(key) for key in KEYS[:4]]
