@@ -22,6 +22,12 @@ SAMPLE = Path(__file__).parents[2] / "deploy/local/sample/meeting.mp4"
 SAMPLE_TEXT = SAMPLE.with_suffix(".txt")
 LENGTH = dt.timedelta(seconds=40)
 """How long a call lasts: a little longer than the sample."""
+HEARD_OF = 120.0
+"""Seconds until news of a file is dealt with at the latest.
+
+The local queue hands messages to a receiver that was killed while it polled; they come again when that one's time is
+over (60 s).
+"""
 
 
 @dataclass
@@ -143,11 +149,11 @@ class World:
         """The recordings of a meeting, as its owner sees them."""
         return list((await self.get(f"/v1/recordings?meeting_id={meeting_id}"))["recordings"])
 
-    async def recording(self, call: Call, *states: str, within: float = 90) -> Json:
+    async def recording(self, call: Call, *states: str, within: float = HEARD_OF + 30) -> Json:
         """The call's one recording, once it is in one of these states."""
         return await self.recording_of(call.meeting_id, *states, within=within)
 
-    async def recording_of(self, meeting_id: str, *states: str, within: float = 90) -> Json:
+    async def recording_of(self, meeting_id: str, *states: str, within: float = HEARD_OF + 30) -> Json:
         """The meeting's one recording, once it is in one of these states."""
 
         async def look() -> Json | None:
@@ -170,7 +176,7 @@ class World:
             there = await self.ask("GET", f"/v1/transcripts/{found[0]['transcript_id']}")
             return found[0] if there.status_code == 200 else None
 
-        seen = await eventually(look, within=60)
+        seen = await eventually(look, within=HEARD_OF)
         assert seen
         return seen
 
