@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from botocore.exceptions import ClientError
 
-from recording_svc.domain import Arrival
+from recording_svc.domain.recordings import Arrival
 from recording_svc.listings import Mark
 from recording_svc.remnants import Remnant, RemnantKind
 

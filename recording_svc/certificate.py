@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from recording_svc.domain import Copy, CopyKind, Grounds, Recording, Revision
+from recording_svc.domain.recordings import Copy, CopyKind, Grounds, Recording, Revision
 from recording_svc.remnants import Remnant, Sight
 
 TYPE = "assent-erasure+jws"

@@ -14,7 +14,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.errors import InvalidArgument, NotFound, ServiceError
-from recording_svc.domain import Decision, Match, Opinion, Revision, Verdict
+from recording_svc.domain.recordings import Match, Revision
+from recording_svc.domain.settling import Decision, Opinion, Verdict
 from recording_svc.matching import standing
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from assent.transcript.v1.transcript_events_pb2 import TranscriptCompleted, Tran
 from google.protobuf.message import Message
 
 from chassis.bus import Bus, Delivery
-from recording_svc.domain import Recording, State
+from recording_svc.domain.recordings import Recording, State
 from recording_svc.store import Recordings
 
 log = structlog.get_logger()

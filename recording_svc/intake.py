@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chassis.errors import Unavailable
 from recording_svc.buckets import AudioBuckets
-from recording_svc.domain import Arrival, Recording
+from recording_svc.domain.recordings import Arrival, Recording
 from recording_svc.metrics import Metrics
 from recording_svc.notifications import Notice, Outcome, read
 from recording_svc.queues import Hold, Message, Queues, RecordingsQueue

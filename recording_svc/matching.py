@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from recording_svc.domain import Match, Opinion, Recording, State
+from recording_svc.domain.recordings import GOING, Match, Recording
+from recording_svc.domain.settling import Opinion
 
 
 class NotAssignableError(Exception):
@@ -23,7 +24,7 @@ def assign(recording: Recording, meetings: Sequence[Match]) -> Match:
     Raises:
         NotAssignableError: its meetings are known, its audio is going or gone, or the meetings have several owners.
     """
-    if recording.state in (State.ERASING, State.BLOCKED, State.ERASED):
+    if recording.state in GOING:
         raise NotAssignableError(f"recording {recording.recording_id} is {recording.state}: its fate is decided")
     if recording.match.meeting_ids and not recording.match.by_hand:
         known = ", ".join(recording.match.meeting_ids)

@@ -8,7 +8,7 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from recording_svc.domain import State
+from recording_svc.domain.recordings import State
 
 _OF_THE_STORE = {
     State.BLOCKED: "Recordings whose bucket refuses their erasure.",

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote_plus
 
-from recording_svc.domain import Arrival
+from recording_svc.domain.recordings import Arrival
 
 RECORDING_SUFFIXES = (".mp4", ".mkv")
 """What Whereby writes; anything else in the bucket is no recording."""

@@ -12,7 +12,7 @@ import structlog
 
 from recording_svc.buckets import AudioBuckets
 from recording_svc.canary import CANARY_KEY
-from recording_svc.domain import Arrival, State
+from recording_svc.domain.recordings import Arrival, State
 from recording_svc.listings import Listing, Listings, Mark
 from recording_svc.metrics import Metrics
 from recording_svc.notifications import is_recording

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from recording_svc.domain import Copy, CopyKind, Recording
+from recording_svc.domain.recordings import Copy, CopyKind, Recording
 
 
 class RemnantKind(StrEnum):

@@ -16,7 +16,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from recording_svc.certificate import Signer
 from recording_svc.consent import Consent
-from recording_svc.domain import Copy, CopyKind, CopyState, Decision, Opinion, Recording, State, may_be_heard
+from recording_svc.domain.recordings import Copy, CopyKind, CopyState, Recording, State
+from recording_svc.domain.settling import Decision, Opinion, may_be_heard
 from recording_svc.events import STATES
 from recording_svc.settlement import Settlement, with_bounds
 from recording_svc.store import Page, PlaceTakenError, RecordingGoneError, Recordings

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import Field
 
 from chassis.settings import AwsSettings, ServiceSettings
-from recording_svc.domain import Times
+from recording_svc.domain.settling import Times
 
 
 class MigrationSettings(ServiceSettings):

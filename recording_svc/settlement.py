@@ -10,21 +10,8 @@ from google.protobuf.message import Message
 from chassis.errors import NotFound, ServiceError, Unavailable
 from recording_svc.certificate import Proof, Signer
 from recording_svc.consent import Consent
-from recording_svc.domain import (
-    Copy,
-    CopyKind,
-    CopyState,
-    Opinion,
-    Recording,
-    Stage,
-    StaleError,
-    State,
-    Step,
-    Times,
-    bound,
-    judge,
-    move,
-)
+from recording_svc.domain.recordings import Copy, CopyKind, CopyState, Recording, Stage, StaleError, State
+from recording_svc.domain.settling import Opinion, Step, Times, bound, judge, move
 from recording_svc.erasure import Blocked, Erasure, Gone, Pending
 from recording_svc.events import changes, discovered
 from recording_svc.remnants import Remnant, Sight, places_of

@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 
 from chassis.errors import NotFound, ServiceError
-from recording_svc.domain import Times
+from recording_svc.domain.settling import Times
 from recording_svc.reconciliation import Reconciliation
 from recording_svc.settlement import Settlement
 from recording_svc.store import Recordings

@@ -7,7 +7,7 @@ from assent.transcript.v1 import transcript_pb2 as pb
 from assent.transcript.v1 import transcript_service_pb2
 
 from chassis.errors import NotFound
-from recording_svc.domain import Stage, Transcription
+from recording_svc.domain.recordings import Stage, Transcription
 
 if TYPE_CHECKING:
     from assent.transcript.v1.transcript_service_pb2_grpc import TranscriptServiceAsyncStub

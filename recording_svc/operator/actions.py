@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from assent.meeting.v1 import meeting_pb2, meeting_service_pb2
 
 from chassis.errors import NotFound
-from recording_svc.domain import Match, Recording, StaleError
+from recording_svc.domain.recordings import Match, Recording, StaleError
 from recording_svc.matching import assign
 from recording_svc.operator.desk import Action, Desk
 from recording_svc.operator.waiting import Waiting, too_long

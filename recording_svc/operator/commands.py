@@ -19,7 +19,7 @@ from chassis.channel import connect
 from chassis.database import Database
 from chassis.errors import ServiceError
 from recording_svc.clients import open_s3_and_sqs
-from recording_svc.domain import StaleError
+from recording_svc.domain.recordings import StaleError
 from recording_svc.matching import NotAssignableError
 from recording_svc.operator import screen
 from recording_svc.operator.actions import Operator

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from recording_svc.domain import Match, Recording
+from recording_svc.domain.recordings import Match, Recording
 from recording_svc.metrics import Figures
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import outbox
 from chassis.database import Database
-from recording_svc.domain import Match, Recording, StaleError, State
+from recording_svc.domain.recordings import Match, Recording, StaleError, State
 from recording_svc.events import changes
 from recording_svc.metrics import Figures
 from recording_svc.operator.desk import Action

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from recording_svc.domain import Recording, State
+from recording_svc.domain.recordings import Recording, State
 
 _SOON = timedelta(minutes=15)
 _PATIENCE = {

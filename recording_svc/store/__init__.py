@@ -11,7 +11,7 @@ from typing import Protocol
 
 from google.protobuf.message import Message
 
-from recording_svc.domain import Arrival, Copy, CopyKind, CopyState, Recording, State
+from recording_svc.domain.recordings import Arrival, Copy, CopyKind, CopyState, Recording, State
 from recording_svc.remnants import Remnant
 
 __all__ = ["Page", "PlaceTakenError", "RecordingGoneError", "Recordings"]

@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import outbox
 from chassis.database import Database
-from recording_svc.domain import Arrival, Copy, CopyKind, CopyState, Recording, StaleError, State, bound
+from recording_svc.domain.recordings import GOING, Arrival, Copy, CopyKind, CopyState, Recording, StaleError, State
+from recording_svc.domain.settling import bound
 from recording_svc.events import discovered
 from recording_svc.remnants import Remnant, RemnantKind
 from recording_svc.store import Page, PlaceTakenError, RecordingGoneError
@@ -29,7 +30,6 @@ from recording_svc.store.tables import (
     to_remnant,
 )
 
-_GOING = (State.ERASING, State.BLOCKED, State.ERASED)
 _R, _C = RECORDINGS.c, COPIES.c
 
 
@@ -141,7 +141,7 @@ class PostgresRecordings:
             # Waits for an erasure that begins at this moment, and makes one that comes next wait for us.
             lock = select(_R.state).where(_R.recording_id == recording_id).with_for_update()
             state = State((await connection.execute(lock)).scalar_one())
-            if state in _GOING:
+            if state in GOING:
                 raise RecordingGoneError(state)
             statement = insert(COPIES).values(_copy_values(recording_id, kind, bucket, key, now))
             if (await connection.execute(statement.on_conflict_do_nothing())).rowcount == 0:
@@ -195,7 +195,7 @@ class PostgresRecordings:
         query = (
             select(_R.recording_id, _R.bucket, _R.object_key, _R.version_id)
             .join(COPIES, _C.recording_id == _R.recording_id)
-            .where(there & (_R.discovered_at < before) & _R.state.not_in(_GOING))
+            .where(there & (_R.discovered_at < before) & _R.state.not_in(GOING))
         )
         async with self._database.begin() as connection:
             rows = await connection.execute(query)

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from recording_svc.domain import (
+from recording_svc.domain.recordings import (
     Copy,
     CopyKind,
     CopyState,

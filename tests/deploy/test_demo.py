@@ -22,7 +22,7 @@ from deploy.demo.screen import Screen
 from deploy.demo.words import word_error_rate
 from deploy.local import Moto
 from recording_svc.certificate import Proof, Signer
-from recording_svc.domain import Copy, CopyKind, Grounds, Match, Recording, Revision
+from recording_svc.domain.recordings import Copy, CopyKind, Grounds, Match, Recording, Revision
 from recording_svc.remnants import Place, Remnant, RemnantKind, Sight
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

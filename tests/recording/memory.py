@@ -8,12 +8,11 @@ from datetime import datetime
 
 from google.protobuf.message import Message
 
-from recording_svc.domain import Arrival, Copy, CopyKind, CopyState, Recording, StaleError, State, bound
+from recording_svc.domain.recordings import GOING, Arrival, Copy, CopyKind, CopyState, Recording, StaleError, State
+from recording_svc.domain.settling import bound
 from recording_svc.events import discovered
 from recording_svc.remnants import Remnant, RemnantKind
 from recording_svc.store import Page, PlaceTakenError, RecordingGoneError
-
-_GOING = (State.ERASING, State.BLOCKED, State.ERASED)
 
 
 class MemoryRecordings:
@@ -110,7 +109,7 @@ class MemoryRecordings:
 
     async def register(self, recording_id: str, kind: CopyKind, bucket: str, key: str, now: datetime) -> Copy:
         state = self._rows[recording_id].state
-        if state in _GOING:
+        if state in GOING:
             raise RecordingGoneError(state)
         for copy in self._copies.values():
             if (copy.kind, copy.bucket, copy.key) == (kind, bucket, key):
@@ -165,7 +164,7 @@ class MemoryRecordings:
         return {
             one.recording_id: (one.bucket, one.object_key, one.version_id)
             for one in self._rows.values()
-            if one.recording_id in there and one.discovered_at < before and one.state not in _GOING
+            if one.recording_id in there and one.discovered_at < before and one.state not in GOING
             if one.object_key >= first and (not last or one.object_key <= last)
         }
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from recording_svc.domain import Match, Recording, State
+from recording_svc.domain.recordings import Match, Recording, State
 from recording_svc.events import changes
 from recording_svc.metrics import Figures
 from recording_svc.operator.desk import Action

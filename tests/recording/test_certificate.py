@@ -23,7 +23,16 @@ from recording_svc.certificate import (
     verify,
     verify_meeting,
 )
-from recording_svc.domain import Copy, CopyKind, CopyState, Grounds, Match, Recording, Revision, Transcription
+from recording_svc.domain.recordings import (
+    Copy,
+    CopyKind,
+    CopyState,
+    Grounds,
+    Match,
+    Recording,
+    Revision,
+    Transcription,
+)
 from recording_svc.remnants import Place, Remnant, RemnantKind, Sight
 from tests.recording.surroundings import NOON
 

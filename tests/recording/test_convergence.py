@@ -8,7 +8,7 @@ import pytest
 from assent.recording.v1.recording_events_pb2 import AudioDeleted
 
 from chassis.errors import Unavailable
-from recording_svc.domain import State
+from recording_svc.domain.recordings import State
 from recording_svc.store.postgres import PostgresRecordings
 from tests.recording.conftest import published
 from tests.recording.surroundings import Clock

@@ -6,20 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from recording_svc.domain import (
+from recording_svc.domain.recordings import Grounds, Match, Recording, Revision, Stage, State, Transcription
+from recording_svc.domain.settling import (
     TRANSITIONS,
     Decision,
-    Grounds,
     ImpossibleTransitionError,
-    Match,
     Opinion,
-    Recording,
-    Revision,
-    Stage,
-    State,
     Step,
     Times,
-    Transcription,
     Verdict,
     judge,
     may_be_heard,

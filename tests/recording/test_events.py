@@ -11,7 +11,7 @@ from assent.transcript.v1.transcript_events_pb2 import TranscriptCompleted, Tran
 
 from chassis.bus import Bus
 from deploy.local import Nats
-from recording_svc.domain import Recording, State
+from recording_svc.domain.recordings import Recording, State
 from recording_svc.events import Wakers
 from tests.eventually import eventually
 from tests.recording.neighbours import COMPLETED, PROCESSING

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from chassis.errors import Unavailable
 from deploy.local.buckets import ATTEMPTS
-from recording_svc.domain import Arrival
+from recording_svc.domain.recordings import Arrival
 from recording_svc.intake import Intake, Pace
 from recording_svc.metrics import Metrics
 from recording_svc.queues import Hold

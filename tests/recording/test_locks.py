@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from recording_svc.domain import Recording, State
+from recording_svc.domain.recordings import Recording, State
 from recording_svc.erasure import Blocked, Gone
 from recording_svc.remnants import Place
 from tests.eventually import eventually

@@ -13,7 +13,7 @@ from urllib.parse import quote_plus
 from assent.recording.v1.recording_events_pb2 import AudioDeleted, RecordingDiscovered
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from recording_svc.domain import State
+from recording_svc.domain.recordings import State
 from recording_svc.store import Page
 from recording_svc.store.postgres import PostgresRecordings
 from tests.recording.conftest import published

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from recording_svc.domain import Match, Opinion, Recording, State
+from recording_svc.domain.recordings import Match, Recording, State
+from recording_svc.domain.settling import Opinion
 from recording_svc.matching import NotAssignableError, assign, standing
 from tests.recording.surroundings import NOON
 from tests.recording.world import World

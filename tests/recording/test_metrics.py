@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from chassis.telemetry import serve_metrics
-from recording_svc.domain import State
+from recording_svc.domain.recordings import State
 from recording_svc.metrics import Figures, Metrics
 from tests.recording.surroundings import NOON, Clock
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recording_svc.domain import Arrival
+from recording_svc.domain.recordings import Arrival
 from recording_svc.notifications import read
 
 

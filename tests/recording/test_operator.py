@@ -12,7 +12,7 @@ from assent.recording.v1.recording_events_pb2 import RecordingMatched
 from chassis.channel import Tls, connect
 from chassis.database import Database
 from chassis.errors import NotFound, Unavailable
-from recording_svc.domain import Grounds, Match, Recording, StaleError, State
+from recording_svc.domain.recordings import Grounds, Match, Recording, StaleError, State
 from recording_svc.matching import NotAssignableError
 from recording_svc.operator.actions import Operator
 from recording_svc.operator.desk import Action, Desk

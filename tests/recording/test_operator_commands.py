@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from pydantic import TypeAdapter
 
 from chassis.channel import Tls
-from recording_svc.domain import State
+from recording_svc.domain.recordings import State
 from recording_svc.operator import commands
 from recording_svc.operator.redrive import RedriveInterruptedError, depth, redrive
 from recording_svc.settings import Settings

@@ -6,7 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from chassis.errors import Unavailable
-from recording_svc.domain import State
+from recording_svc.domain.recordings import State
 from recording_svc.metrics import Figures, Metrics
 from recording_svc.operator.observation import Observation
 from recording_svc.store import Recordings

@@ -17,7 +17,7 @@ from chassis.channel import Tls, connect
 from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, ServiceError, Unavailable
 from chassis.server import Server
 from recording_svc.certificate import Signer, verify, verify_meeting
-from recording_svc.domain import CopyKind, State
+from recording_svc.domain.recordings import CopyKind, State
 from recording_svc.servicer import RecordingServicer
 from tests.recording.faults import denied, unreachable
 from tests.recording.neighbours import PROCESSING

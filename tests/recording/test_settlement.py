@@ -13,7 +13,7 @@ from assent.recording.v1.recording_events_pb2 import (
 )
 
 from chassis.errors import Internal, NotFound
-from recording_svc.domain import CopyKind, CopyState, Stage, State
+from recording_svc.domain.recordings import CopyKind, CopyState, Stage, State
 from tests.recording.conftest import both_servers, published
 from tests.recording.faults import denied, unreachable
 from tests.recording.neighbours import COMPLETED, DELETE, FAILED, KEEP, PROCESSING, WAIT

@@ -15,7 +15,8 @@ from assent.recording.v1.recording_events_pb2 import AudioDeleted
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from recording_svc.certificate import verify
-from recording_svc.domain import TRANSITIONS, Recording, State
+from recording_svc.domain.recordings import Recording, State
+from recording_svc.domain.settling import TRANSITIONS
 from recording_svc.store import Recordings
 from tests.recording.conftest import published
 from tests.recording.faults import denied, unreachable

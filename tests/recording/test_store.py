@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from chassis.database import Database
-from recording_svc.domain import (
+from recording_svc.domain.recordings import (
     Arrival,
     CopyKind,
     CopyState,

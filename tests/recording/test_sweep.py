@@ -7,7 +7,7 @@ import structlog
 from assent.recording.v1.recording_events_pb2 import RecordingDiscovered
 
 from chassis.errors import Unavailable
-from recording_svc.domain import CopyKind, State
+from recording_svc.domain.recordings import CopyKind, State
 from tests.recording.conftest import published
 from tests.recording.faults import unreachable
 from tests.recording.neighbours import PROCESSING

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from chassis.settings import AwsSettings
 from recording_svc.buckets import AudioBuckets
 from recording_svc.clients import open_s3_and_sqs
-from recording_svc.domain import State
+from recording_svc.domain.recordings import State
 from recording_svc.erasure import Erasure, Gone, Outcome, Pending
 from recording_svc.remnants import Place
 from tests.recording.conftest import both_servers

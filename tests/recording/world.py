@@ -7,7 +7,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from recording_svc.buckets import AudioBuckets
 from recording_svc.certificate import Signer, verify
-from recording_svc.domain import CopyKind, Recording, Times
+from recording_svc.domain.recordings import CopyKind, Recording
+from recording_svc.domain.settling import Times
 from recording_svc.erasure import Erasure
 from recording_svc.intake import Intake, Queues
 from recording_svc.reconciliation import Reconciliation

@@ -1,24 +1,11 @@
-"""What a recording is, which states it goes through, and what the answers mean for its audio."""
+"""Which states a recording goes through, and what the answers mean for its audio."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-
-class State(StrEnum):
-    """Where a recording stands between its arrival and its audio being kept or gone."""
-
-    DISCOVERED = "discovered"
-    UNMATCHED = "unmatched"
-    TRANSCRIBING = "transcribing"
-    UNDECIDED = "undecided"
-    KEPT = "kept"
-    ERASING = "erasing"
-    ERASED = "erased"
-    BLOCKED = "blocked"
-    FAILED = "failed"
-
+from recording_svc.domain.recordings import GOING, Grounds, Match, Recording, Revision, Stage, State
 
 # Without a transcript; and with one, which it never loses.
 _BEFORE = frozenset({State.DISCOVERED, State.TRANSCRIBING, State.FAILED})
@@ -45,72 +32,12 @@ class ImpossibleTransitionError(Exception):
     """A fault of ours: the table of transitions does not know this way."""
 
 
-class StaleError(Exception):
-    """Somebody else changed the recording since it was read: read it again."""
-
-
-class Stage(StrEnum):
-    """How far a recording's transcript is."""
-
-    NONE = "none"
-    UNDERWAY = "underway"
-    COMMITTED = "committed"
-    FAILED = "failed"
-
-
 class Decision(StrEnum):
     """What must happen to the audio."""
 
     KEEP = "keep"
     DELETE = "delete"
     WAIT = "wait"
-
-
-class CopyKind(StrEnum):
-    """What kind of place audio bytes lie in."""
-
-    ORIGINAL = "original"
-    MULTIPART = "multipart"
-    MP3 = "mp3"
-    SCRATCH = "scratch"
-
-
-class CopyState(StrEnum):
-    """Whether a place may still hold audio."""
-
-    PRESENT = "present"
-    GONE = "gone"
-    BLOCKED = "blocked"
-
-
-@dataclass(frozen=True)
-class Revision:
-    """A place in a meeting's history of answers."""
-
-    meeting_id: str
-    revision: int
-
-
-@dataclass(frozen=True)
-class Transcription:
-    """What transcript_svc last said about a recording's transcript."""
-
-    stage: Stage = Stage.NONE
-    transcript_id: str = ""
-    duration_ms: int | None = None
-    finished_at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Match:
-    """The meetings that a recording belongs to; none while unmatched."""
-
-    meeting_ids: tuple[str, ...] = ()
-    owner_id: str = ""
-    recorded_at: datetime | None = None
-    retention_days: int | None = None
-    # Named by an operator, while consent_svc knows none.
-    by_hand: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,70 +59,6 @@ class Opinion:
     verdict: Verdict | None = None
     silence: str = ""
     unmatched_reason: str = "NO_MEETING"
-
-
-@dataclass(frozen=True)
-class Grounds:
-    """Why audio was erased. Recorded before the first byte goes."""
-
-    reason: str
-    decided_at: datetime
-    refusals: tuple[Revision, ...] = ()
-    rests_on: tuple[Revision, ...] = ()
-    deadline: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """An object version that lies in the recordings bucket."""
-
-    bucket: str
-    key: str
-    version_id: str
-    size_bytes: int
-
-
-@dataclass(frozen=True)
-class Copy:
-    """A place where audio bytes of one recording may lie; `bucket` is the instance's name for scratch."""
-
-    copy_id: str
-    recording_id: str
-    kind: CopyKind
-    bucket: str
-    key: str
-    state: CopyState = CopyState.PRESENT
-    gone_at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Recording:
-    """One object version that Whereby put, and what became of it. `revision` counts its changes."""
-
-    recording_id: str
-    bucket: str
-    object_key: str
-    version_id: str
-    size_bytes: int
-    discovered_at: datetime
-    state: State = State.DISCOVERED
-    reason: str = "AWAITING_TRANSCRIPT"
-    # Since when in this state for this reason; None since it came.
-    state_since: datetime | None = None
-    match: Match = field(default_factory=Match)
-    transcription: Transcription = field(default_factory=Transcription)
-    grounds: Grounds | None = None
-    # Something was removed: from here there is no way back.
-    removal_began: bool = False
-    # Why another version of the same object was erased before this one came. Looked up, never stored.
-    bound_by: Grounds | None = None
-    erase_requested_at: datetime | None = None
-    erased_at: datetime | None = None
-    certificate: str = ""
-    # How often it was looked at since its state changed.
-    looks: int = 0
-    next_look_at: datetime | None = None
-    revision: int = 1
 
 
 @dataclass(frozen=True)
@@ -242,15 +105,11 @@ def move(recording: Recording, step: Step) -> Recording:
         recording,
         state=step.state,
         reason=step.reason,
-        grounds=step.grounds or (recording.grounds if _is_going(step.state) else None),
+        grounds=step.grounds or (recording.grounds if step.state in GOING else None),
         next_look_at=step.look_at,
         # Whatever stands in the way of an erasure, and however that changes, the pauses grow.
         looks=recording.looks + 1 if same and (step.reason == recording.reason or step.state is State.ERASING) else 0,
     )
-
-
-def _is_going(state: State) -> bool:
-    return state in (State.ERASING, State.BLOCKED, State.ERASED)
 
 
 def judge(recording: Recording, opinion: Opinion, now: datetime, times: Times) -> Step:
@@ -332,7 +191,7 @@ def retention_ends(recording: Recording) -> datetime | None:
 def may_be_heard(recording: Recording, opinion: Opinion, now: datetime) -> bool:
     """Whether the audio may be handed out at this moment: only on KEEP, and only while nothing speaks against it."""
     verdict, over = opinion.verdict, retention_ends(recording)
-    bars = (_is_going(recording.state), recording.erase_requested_at, recording.bound_by, over and over <= now)
+    bars = (recording.state in GOING, recording.erase_requested_at, recording.bound_by, over and over <= now)
     if any(bars):
         return False
     return not opinion.silence and verdict is not None and verdict.decision is Decision.KEEP
