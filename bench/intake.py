@@ -8,29 +8,26 @@ so that the bucket is asked as well.
 import asyncio
 import json
 import statistics
-import sys
 import time
 import urllib.request
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from aiobotocore.session import get_session
 from sqlalchemy import text
 
-from chassis.database import Database, migrate
+from bench.recordings import fresh_store
+from bench.servers import QueueStub
 from deploy.local import Moto, Postgres, Stack
 from deploy.local.buckets import Cloud
-from recording_svc import __file__ as package
 from recording_svc.buckets import AudioBuckets
 from recording_svc.intake import Intake, Pace, Queues
 from recording_svc.store.postgres import PostgresRecordings
 
-ROLE = "assent_recording"
 AIM = 0.8
 _RECEIVERS = 2
 _AT_ONCE = _RECEIVERS * Pace().batches
@@ -129,12 +126,12 @@ async def measure(stack: Stack, sizes: Sizes) -> int:
     assert isinstance(postgres, Postgres)
     assert isinstance(moto, Moto)
     async with AsyncExitStack() as leaving:
-        database, recordings = await _store(postgres, leaving)
+        database, recordings = await fresh_store(postgres, leaving)
         # A bucket for each: a long poll that was given up still takes messages in moto.
         names = [await asyncio.to_thread(moto.fresh_buckets, f"bench-{one}") for one in ("bare", "assent")]
         s3, sqs = [await leaving.enter_async_context(_client(moto.cloud, kind)) for kind in ("s3", "sqs")]
         bare, bench = [Bench(s3, recordings, one) for one in names]
-        stub = await leaving.enter_async_context(_stub(stack.run_dir.port("queue-stub")))
+        stub = f"http://{leaving.enter_context(QueueStub(stack.run_dir)).address}"
         stub_sqs = await leaving.enter_async_context(_client(Cloud(stub, "us-east-1", "x", "x"), "sqs"))
         times = {"bare": await _from_put_to_message(bare, sqs, sizes.puts)}
         times["assent"] = await _from_put_to_row(bench, sqs, sizes.puts)
@@ -149,14 +146,6 @@ async def measure(stack: Stack, sizes: Sizes) -> int:
     return int(rows != expected or left != 0)
 
 
-async def _store(postgres: Postgres, leaving: AsyncExitStack) -> tuple[Database, PostgresRecordings]:
-    name = postgres.fresh_database(role=ROLE)
-    service_url = postgres.url(name, role=ROLE)
-    await migrate(postgres.url(name), Path(package).parent / "migrations", service_url=service_url)
-    database = await leaving.enter_async_context(Database(service_url))
-    return database, PostgresRecordings(database, database)
-
-
 def _client(cloud: Cloud, kind: str) -> Any:
     return get_session().create_client(
         kind,  # type: ignore[call-overload]  # the stubs want a literal
@@ -165,23 +154,6 @@ def _client(cloud: Cloud, kind: str) -> Any:
         aws_access_key_id=cloud.access_key_id,
         aws_secret_access_key=cloud.secret_access_key,
     )
-
-
-@asynccontextmanager
-async def _stub(port: int) -> AsyncIterator[str]:
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.queue_stub", str(port))
-    try:
-        async with asyncio.timeout(20):
-            while True:
-                try:
-                    (await asyncio.open_connection("127.0.0.1", port))[1].close()
-                    break
-                except OSError:
-                    await asyncio.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 _Fill = Callable[[list[str]], Awaitable[str]]

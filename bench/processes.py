@@ -24,6 +24,12 @@ class Usage:
         groups = {name: spent - earlier.groups.get(name, 0.0) for name, spent in self.groups.items()}
         return Usage(self.wall - earlier.wall, groups, self.machine - earlier.machine)
 
+    @property
+    def others(self) -> float:
+        """What all but the groups "bench" (it starts the rest) and "postgres" used of the machine, as a part of it."""
+        ours = self.groups["bench"] + self.groups["postgres"]
+        return max(0.0, self.machine - ours) / (self.wall * (os.cpu_count() or 1))
+
 
 @dataclass(frozen=True)
 class _Spent:

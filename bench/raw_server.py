@@ -3,11 +3,7 @@
 `python -m bench.raw_server PORT`
 """
 
-import asyncio
-import sys
-from typing import cast
-
-import uvloop
+from bench.bare_server import Connection, serve
 
 _HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: 00000000000000000000000000000000\r\n"
@@ -19,22 +15,14 @@ _BODY = (
 )
 
 
-class _RawServer(asyncio.Protocol):
+class _RawServer(Connection):
     revision = 10**11  # of twelve digits, so that no zeros lead it
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by class
 
     def data_received(self, data: bytes) -> None:
         _RawServer.revision += 1
         body = _BODY % (b"true" if b'"consent_given":true' in data else b"false", _RawServer.revision)
-        self._transport.write(_HEAD % len(body) + body)
-
-
-async def _serve(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(_RawServer, "127.0.0.1", port)
-    await server.serve_forever()
+        self.transport.write(_HEAD % len(body) + body)
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(int(sys.argv[1])))
+    serve(_RawServer)

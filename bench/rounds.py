@@ -37,8 +37,7 @@ class Played:
     @property
     def others(self) -> float:
         """What processes that have nothing to do with this used of the machine, as a part of it."""
-        ours = self.spent.groups["bench"] + self.spent.groups["postgres"]
-        return max(0.0, self.spent.machine - ours) / (self.spent.wall * (os.cpu_count() or 1))
+        return self.spent.others
 
 
 @dataclass(frozen=True)

@@ -29,16 +29,37 @@ class Monolith(Part):
         return http_ok(f"http://{self.address}/healthz")
 
 
-class RawServer(Part):
-    """`bench.raw_server`, to know what the load client costs."""
+class _Bare(Part):
+    """A module of the bench that is given its port and ready as soon as it listens."""
 
-    name = "raw-server"
     advice: ClassVar[str] = "read the lines above"
+    module: ClassVar[str]
 
     def command(self) -> list[str]:
-        return [PYTHON, "-m", "bench.raw_server", str(self.run_dir.port(self.name))]
+        return [PYTHON, "-m", self.module, str(self.run_dir.port(self.name))]
 
     def ready(self) -> bool:
         host, _, port = self.address.rpartition(":")
         with socket.create_connection((host, int(port)), timeout=2):
             return True
+
+
+class RawServer(_Bare):
+    """`bench.raw_server`, to know what the load client costs."""
+
+    name = "raw-server"
+    module = "bench.raw_server"
+
+
+class QueueStub(_Bare):
+    """`bench.queue_stub`, a queue that costs next to nothing."""
+
+    name = "queue-stub"
+    module = "bench.queue_stub"
+
+
+class S3Stub(_Bare):
+    """`bench.s3_stub`, buckets that cost next to nothing."""
+
+    name = "s3-stub"
+    module = "bench.s3_stub"
