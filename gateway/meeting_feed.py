@@ -156,11 +156,12 @@ def _recording(meeting_id: str, recording: recording_pb2.Recording) -> dict[str,
         "transcript_id": recording.transcript_id or None,
         "recorded_at": _rfc3339(recording, "recorded_at"),
         "erased_at": _rfc3339(recording, "erased_at"),
+        "blocked_until": _rfc3339(recording, "blocked_until"),
     }
 
 
 def _rfc3339(recording: recording_pb2.Recording, field: str) -> str | None:
-    if not recording.HasField(field):  # type: ignore[arg-type]  # one of the two above
+    if not recording.HasField(field):  # type: ignore[arg-type]  # one of those above
         return None
     at = getattr(recording, field).ToDatetime(tzinfo=UTC)
     return str(at.isoformat().replace("+00:00", "Z"))

@@ -47,6 +47,7 @@ class Recording(BaseModel):
     transcript_id: str | None
     copies: list[Copy]
     erased_at: datetime | None
+    blocked_until: datetime | None = Field(description="While blocked: when the lock ends, where it is known.")
 
 
 class Recordings(Page):
@@ -126,6 +127,7 @@ def _recording(recording: recording_pb2.Recording) -> Recording:
         transcript_id=recording.transcript_id or None,
         copies=[_copy(copy) for copy in recording.copies],
         erased_at=moment(recording, "erased_at"),
+        blocked_until=moment(recording, "blocked_until"),
     )
 
 

@@ -3,8 +3,10 @@
 Whatever is not a clear answer becomes a silence with a reason, on which nothing is erased or handed out.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
     from assent.meeting.v1.meeting_service_pb2_grpc import MeetingServiceAsyncStub
 
 log = structlog.get_logger()
+
+UNREACHABLE, MALFORMED = "CONSENT_UNREACHABLE", "CONSENT_MALFORMED"
+"""Why it is silent."""
+_ASKED_AGAIN_SECONDS = 1.0
+_Question = Callable[[], Awaitable[Opinion]]
 
 _DECISIONS = {
     consent_pb2.DECISION_KEEP: Decision.KEEP,
@@ -44,14 +51,54 @@ class MalformedError(Exception):
 
 
 class Consent:
-    """consent_svc, as far as a recording's fate depends on it."""
+    """consent_svc, as far as a recording's fate depends on it.
+
+    While it is away one question at a time waits for it, and not those of every recording.
+    """
 
     def __init__(self, meetings: "MeetingServiceAsyncStub", answers: "ConsentServiceAsyncStub") -> None:
         self._meetings = meetings
         self._answers = answers
+        self._is_away = False
+        self._waiting = 0
+        self._unanswered: _Question | None = None
+        self._is_silent = asyncio.Event()
 
     async def match(self, object_key: str, duration_ms: int | None, known: Match) -> Opinion:
         """Which meetings a recording belongs to; no verdict. What an operator named counts where it knows none."""
+        return await self._answer(partial(self._matched, object_key, duration_ms, known))
+
+    async def ask(self, object_key: str, duration_ms: int | None, known: Match) -> Opinion:
+        """The meetings, and the verdict over their answers at this moment."""
+        return await self._answer(partial(self._judged, object_key, duration_ms, known))
+
+    async def watch(self, returned: Callable[[], None], pause: float = _ASKED_AGAIN_SECONDS) -> None:
+        """Repeat the last question that got no answer, every `pause` seconds, and tell when it gets one."""
+        while True:
+            await self._is_silent.wait()
+            question = self._unanswered
+            # Another may have found it silent meanwhile.
+            if question and not (await self._answer(question)).silence and question is self._unanswered:
+                self._is_silent.clear()
+                log.info("consent_answers_again")
+                returned()
+            await asyncio.sleep(pause)
+
+    async def _answer(self, question: _Question) -> Opinion:
+        if self._is_away and self._waiting:
+            return Opinion(silence=UNREACHABLE)
+        self._waiting += 1
+        try:
+            opinion = await question()
+        finally:
+            self._waiting -= 1
+        self._is_away = opinion.silence == UNREACHABLE
+        if opinion.silence:
+            self._unanswered = question
+            self._is_silent.set()
+        return opinion
+
+    async def _matched(self, object_key: str, duration_ms: int | None, known: Match) -> Opinion:
         return standing(await self._said(object_key, duration_ms), known)
 
     async def _said(self, object_key: str, duration_ms: int | None) -> Opinion:
@@ -64,9 +111,8 @@ class Consent:
         except (ServiceError, MalformedError) as error:
             return _silent(error, object_key)
 
-    async def ask(self, object_key: str, duration_ms: int | None, known: Match) -> Opinion:
-        """The meetings, and the verdict over their answers at this moment."""
-        matched = await self.match(object_key, duration_ms, known)
+    async def _judged(self, object_key: str, duration_ms: int | None, known: Match) -> Opinion:
+        matched = await self._matched(object_key, duration_ms, known)
         if matched.silence or matched.match is None or not matched.match.meeting_ids:
             return matched
         try:
@@ -122,7 +168,7 @@ def to_verdict(said: consent_pb2.Verdict, meeting_ids: Sequence[str]) -> Verdict
 def _silent(error: Exception, object_key: str) -> Opinion:
     # An unknown meeting is a contradiction too: consent_svc named it itself a moment ago.
     nonsense = isinstance(error, MalformedError | NotFound)
-    reason = "CONSENT_MALFORMED" if nonsense else "CONSENT_UNREACHABLE"
+    reason = MALFORMED if nonsense else UNREACHABLE
     log.warning("consent_silent", reason=reason, object_key=object_key, error=f"{type(error).__name__}: {error}")
     return Opinion(silence=reason)
 

@@ -14,6 +14,7 @@ from recording_svc.remnants import Place, Remnant, RemnantKind, Sight, sight
 
 log = structlog.get_logger()
 
+OBJECT_LOCKED = "OBJECT_LOCKED"
 _ROUNDS = 5
 _BUSY = {"SlowDown", "ServiceUnavailable", "503", "RequestLimitExceeded", "Throttling", "ThrottlingException"}
 _FIRST_PAUSE_SECONDS = 0.1
@@ -113,7 +114,7 @@ class Erasure:
         if any(lock.is_held for lock in locks):
             return Blocked("LEGAL_HOLD", places, min(ends, default=None))
         if ends or any("object lock" in refusal.message.lower() for refusal in refusals):
-            return Blocked("OBJECT_LOCKED", places, min(ends, default=None))
+            return Blocked(OBJECT_LOCKED, places, min(ends, default=None))
         return Blocked("DELETION_DENIED", places)
 
     async def _look(self, places: Sequence[Place]) -> tuple[Sight, ...]:

@@ -15,7 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from recording_svc.certificate import Signer
-from recording_svc.consent import Consent
+from recording_svc.consent import UNREACHABLE, Consent
 from recording_svc.domain.recordings import Copy, CopyKind, CopyState, Recording, State
 from recording_svc.domain.settling import Decision, Opinion, may_be_heard
 from recording_svc.events import STATES
@@ -175,7 +175,7 @@ class RecordingServicer(RecordingServiceServicer):
                 duration = recording.transcription.duration_ms
                 return await self._consent.ask(recording.object_key, duration, recording.match)
         except TimeoutError:
-            return Opinion(silence="CONSENT_UNREACHABLE")
+            return Opinion(silence=UNREACHABLE)
 
     async def _refuse_if_denied(self, recording: Recording) -> None:
         opinion = await self._opinion(recording)
@@ -228,6 +228,7 @@ def _recording(recording: Recording, copies: list[Copy]) -> pb.Recording:
         transcript_id=recording.transcription.transcript_id,
         copies=[_copy(copy) for copy in copies],
         erased_at=_stamp(recording.erased_at),
+        blocked_until=_stamp(recording.blocked_until),
     )
 
 

@@ -12,7 +12,7 @@ from recording_svc.certificate import Proof, Signer
 from recording_svc.consent import Consent
 from recording_svc.domain.recordings import Copy, CopyKind, CopyState, Recording, Stage, StaleError, State
 from recording_svc.domain.settling import Opinion, Step, Times, bound, judge, move
-from recording_svc.erasure import Blocked, Erasure, Gone, Pending
+from recording_svc.erasure import OBJECT_LOCKED, Blocked, Erasure, Gone, Pending
 from recording_svc.events import changes, discovered
 from recording_svc.remnants import Remnant, Sight, places_of
 from recording_svc.store import Recordings
@@ -177,7 +177,10 @@ class Settlement:
         log.error("erasure_blocked", recording_id=recording.recording_id, reason=outcome.reason,
                   until=outcome.until and outcome.until.isoformat(),
                   places=sorted(f"{bucket}/{key}" for bucket, key in outcome.buckets_and_keys))  # fmt: skip
-        step = Step(State.BLOCKED, outcome.reason, times.after_block(now, outcome.until))
+        again_at = times.after_block(now, outcome.until)
+        # A legal hold has no end, whatever other versions' locks have.
+        until = outcome.until if outcome.reason == OBJECT_LOCKED else None
+        step = Step(State.BLOCKED, outcome.reason, again_at, blocked_until=until)
         return await self._save(recording, move(recording, step), copies=blocked)
 
     async def _look_back(self, recording: Recording) -> Recording:

@@ -87,6 +87,11 @@ function showRecording(api, recording) {
   if (recording.state === "erased") card.append(certificateButton(api, texts, recording.id));
 }
 
+function explanationOf({ state, blocked_until: until }) {
+  if (state === "blocked" && until) return texts.say("meeting.explain_blocked_until", { day: texts.day(until) });
+  return texts.say(`meeting.explain_${state}`);
+}
+
 function cardOf(recording) {
   const state = recording.state;
   const when = recording.recorded_at
@@ -97,7 +102,7 @@ function cardOf(recording) {
     "li",
     {},
     element("div", { class: "title" }, element("h3", {}, when), pill),
-    element("p", { class: "hint" }, texts.say(`meeting.explain_${state}`)),
+    element("p", { class: "hint" }, explanationOf(recording)),
   );
   if (recording.transcript_id) {
     const link = element("a", { href: `/transcripts/${encodeURIComponent(recording.transcript_id)}` });

@@ -140,6 +140,8 @@ class Recording:
     bound_by: Grounds | None = None
     erase_requested_at: datetime | None = None
     erased_at: datetime | None = None
+    # When the lock ends that holds it, where S3 says so.
+    blocked_until: datetime | None = None
     certificate: str = ""
     # How often it was looked at since its state changed.
     looks: int = 0

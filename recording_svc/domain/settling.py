@@ -90,6 +90,7 @@ class Step:
     reason: str
     look_at: datetime | None
     grounds: Grounds | None = None
+    blocked_until: datetime | None = None
 
 
 def move(recording: Recording, step: Step) -> Recording:
@@ -106,6 +107,7 @@ def move(recording: Recording, step: Step) -> Recording:
         state=step.state,
         reason=step.reason,
         grounds=step.grounds or (recording.grounds if step.state in GOING else None),
+        blocked_until=step.blocked_until,
         next_look_at=step.look_at,
         # Whatever stands in the way of an erasure, and however that changes, the pauses grow.
         looks=recording.looks + 1 if same and (step.reason == recording.reason or step.state is State.ERASING) else 0,
@@ -133,10 +135,9 @@ def judge(recording: Recording, opinion: Opinion, now: datetime, times: Times) -
 def _weigh(recording: Recording, opinion: Opinion, now: datetime, times: Times) -> Step:
     """What the answers come to once there is a transcript."""
     if opinion.silence:
-        # Unanswered is neither yes nor no: withheld, and asked again soon.
-        return Step(
-            State.UNDECIDED, opinion.silence, now + times.backoff(times.retry, recording.looks, 2 * times.retry)
-        )
+        # Unanswered is neither yes nor no: withheld. Whoever hears it answer again looks at all at once.
+        wait = times.backoff(times.retry, recording.looks, times.sweep)
+        return Step(State.UNDECIDED, opinion.silence, now + wait)
     verdict = opinion.verdict
     if verdict is None:
         return Step(State.UNMATCHED, opinion.unmatched_reason, now + times.sweep)

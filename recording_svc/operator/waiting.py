@@ -32,7 +32,7 @@ _ADVICE = {
     "S3_BUSY": "S3 answers 503 SlowDown: it is tried again by itself, after longer and longer pauses",
     "DELETION_INCOMPLETE": "S3 left something behind: it is tried again by itself; see erasure in the log",
     "CAME_BACK": "somebody writes erased audio again: find out who, take their right away; it is erased again",
-    "OBJECT_LOCKED": "Object Lock keeps it until the date in erasure_blocked in the log; it is tried again right after",
+    "OBJECT_LOCKED": "Object Lock keeps it until {until}; it is tried again right after",
     "LEGAL_HOLD": "a legal hold keeps it: have it lifted in S3, then `retry {id}`",
     "DELETION_DENIED": "recording_svc's role may not delete versions: give it deploy/aws's rights, then `retry {id}`",
     "S3_ACCESS_DENIED": "recording_svc's role may not list the bucket: give it deploy/aws's rights, then `retry {id}`",
@@ -77,4 +77,6 @@ def _patience(recording: Recording) -> timedelta:
 def _advice(recording: Recording) -> str:
     # A failed transcription is what holds it, whatever consent_svc said besides.
     by_reason = None if recording.state is State.FAILED else _ADVICE.get(recording.reason)
-    return (by_reason or _BY_STATE[recording.state]).format(id=recording.recording_id)
+    ends = recording.blocked_until
+    until = f"{ends:%Y-%m-%d %H:%M:%SZ}" if ends else "a date that S3 does not tell"
+    return (by_reason or _BY_STATE[recording.state]).format(id=recording.recording_id, until=until)

@@ -120,6 +120,7 @@ async def test_a_recording_shows_its_copies_and_its_proof(stack: Stack) -> None:
     assert (shown["state"], shown["reason"], shown["meeting_id"]) == ("erased", "SOMEBODY_REFUSED", "4711")
     assert shown["copies"] == [{"kind": "mp3", "bucket": "b", "key": "k", "state": "gone"}]
     assert (shown["erased_at"], shown["recorded_at"]) == ("2026-11-22T10:00:00.500000Z", None)
+    assert shown["blocked_until"] is None
     listed = await stack.http.get("/v1/recordings", params={"meeting_id": "4711"}, headers=owner)
     assert listed.json() == {"recordings": [shown], "next_page_token": ""}
     early = await stack.http.get("/v1/recordings/r1/certificate", headers=owner)

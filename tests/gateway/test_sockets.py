@@ -168,6 +168,7 @@ async def test_a_meeting_shows_counts_and_recordings_as_they_change(stack: Stack
                 "transcript_id": "t9",
                 "recorded_at": "2026-11-22T10:00:00Z",
                 "erased_at": None,
+                "blocked_until": None,
             },
         )
         recording.state = recording_pb2.RECORDING_STATE_ERASED

@@ -98,6 +98,7 @@ async def test_d7_a_blocked_recording_is_erased_as_soon_as_its_lock_ends(
     blocked = await world.settle(recording)
     assert (blocked.state, blocked.reason, blocked.certificate) == (State.BLOCKED, "OBJECT_LOCKED", "")
     assert blocked.next_look_at == max(until + timedelta(seconds=1), clock.now + world.times.retry)
+    assert blocked.blocked_until == until
     assert world.lying() == [("version", KEY)]
 
     async def due() -> Recording | None:
@@ -106,5 +107,5 @@ async def test_d7_a_blocked_recording_is_erased_as_soon_as_its_lock_ends(
 
     erased = await eventually(due)
     assert erased
-    assert (erased.state, world.lying()) == (State.ERASED, [])
+    assert (erased.state, erased.blocked_until, world.lying()) == (State.ERASED, None, [])
     assert world.statement(erased)["grounds"]["reason"] == "SOMEBODY_REFUSED"

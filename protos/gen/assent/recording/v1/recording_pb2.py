@@ -25,21 +25,21 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#assent/recording/v1/recording.proto\x12\x13\x61ssent.recording.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x95\x01\n\tAudioCopy\x12\x0f\n\x07\x63opy_id\x18\x01 \x01(\t\x12+\n\x04kind\x18\x02 \x01(\x0e\x32\x1d.assent.recording.v1.CopyKind\x12\x0e\n\x06\x62ucket\x18\x03 \x01(\t\x12\x0b\n\x03key\x18\x04 \x01(\t\x12-\n\x05state\x18\x05 \x01(\x0e\x32\x1e.assent.recording.v1.CopyState\"\xb2\x03\n\tRecording\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\x12\x0e\n\x06\x62ucket\x18\x02 \x01(\t\x12\x12\n\nobject_key\x18\x03 \x01(\t\x12\x12\n\nversion_id\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12/\n\x0brecorded_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rdiscovered_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bmeeting_ids\x18\x08 \x03(\t\x12\x10\n\x08owner_id\x18\t \x01(\t\x12\x32\n\x05state\x18\n \x01(\x0e\x32#.assent.recording.v1.RecordingState\x12\x0e\n\x06reason\x18\x0b \x01(\t\x12\x15\n\rtranscript_id\x18\x0c \x01(\t\x12.\n\x06\x63opies\x18\r \x03(\x0b\x32\x1e.assent.recording.v1.AudioCopy\x12-\n\terased_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xbd\x02\n\x0eRecordingState\x12\x1f\n\x1bRECORDING_STATE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aRECORDING_STATE_DISCOVERED\x10\x01\x12\x1d\n\x19RECORDING_STATE_UNMATCHED\x10\x02\x12 \n\x1cRECORDING_STATE_TRANSCRIBING\x10\x03\x12\x1d\n\x19RECORDING_STATE_UNDECIDED\x10\x04\x12\x18\n\x14RECORDING_STATE_KEPT\x10\x05\x12\x1b\n\x17RECORDING_STATE_ERASING\x10\x06\x12\x1a\n\x16RECORDING_STATE_ERASED\x10\x07\x12\x1b\n\x17RECORDING_STATE_BLOCKED\x10\x08\x12\x1a\n\x16RECORDING_STATE_FAILED\x10\t*\x80\x01\n\x08\x43opyKind\x12\x19\n\x15\x43OPY_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43OPY_KIND_ORIGINAL\x10\x01\x12\x17\n\x13\x43OPY_KIND_MULTIPART\x10\x02\x12\x11\n\rCOPY_KIND_MP3\x10\x03\x12\x15\n\x11\x43OPY_KIND_SCRATCH\x10\x04*l\n\tCopyState\x12\x1a\n\x16\x43OPY_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43OPY_STATE_PRESENT\x10\x01\x12\x13\n\x0f\x43OPY_STATE_GONE\x10\x02\x12\x16\n\x12\x43OPY_STATE_BLOCKED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#assent/recording/v1/recording.proto\x12\x13\x61ssent.recording.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x95\x01\n\tAudioCopy\x12\x0f\n\x07\x63opy_id\x18\x01 \x01(\t\x12+\n\x04kind\x18\x02 \x01(\x0e\x32\x1d.assent.recording.v1.CopyKind\x12\x0e\n\x06\x62ucket\x18\x03 \x01(\t\x12\x0b\n\x03key\x18\x04 \x01(\t\x12-\n\x05state\x18\x05 \x01(\x0e\x32\x1e.assent.recording.v1.CopyState\"\xe5\x03\n\tRecording\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\x12\x0e\n\x06\x62ucket\x18\x02 \x01(\t\x12\x12\n\nobject_key\x18\x03 \x01(\t\x12\x12\n\nversion_id\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12/\n\x0brecorded_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rdiscovered_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bmeeting_ids\x18\x08 \x03(\t\x12\x10\n\x08owner_id\x18\t \x01(\t\x12\x32\n\x05state\x18\n \x01(\x0e\x32#.assent.recording.v1.RecordingState\x12\x0e\n\x06reason\x18\x0b \x01(\t\x12\x15\n\rtranscript_id\x18\x0c \x01(\t\x12.\n\x06\x63opies\x18\r \x03(\x0b\x32\x1e.assent.recording.v1.AudioCopy\x12-\n\terased_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rblocked_until\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xbd\x02\n\x0eRecordingState\x12\x1f\n\x1bRECORDING_STATE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aRECORDING_STATE_DISCOVERED\x10\x01\x12\x1d\n\x19RECORDING_STATE_UNMATCHED\x10\x02\x12 \n\x1cRECORDING_STATE_TRANSCRIBING\x10\x03\x12\x1d\n\x19RECORDING_STATE_UNDECIDED\x10\x04\x12\x18\n\x14RECORDING_STATE_KEPT\x10\x05\x12\x1b\n\x17RECORDING_STATE_ERASING\x10\x06\x12\x1a\n\x16RECORDING_STATE_ERASED\x10\x07\x12\x1b\n\x17RECORDING_STATE_BLOCKED\x10\x08\x12\x1a\n\x16RECORDING_STATE_FAILED\x10\t*\x80\x01\n\x08\x43opyKind\x12\x19\n\x15\x43OPY_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43OPY_KIND_ORIGINAL\x10\x01\x12\x17\n\x13\x43OPY_KIND_MULTIPART\x10\x02\x12\x11\n\rCOPY_KIND_MP3\x10\x03\x12\x15\n\x11\x43OPY_KIND_SCRATCH\x10\x04*l\n\tCopyState\x12\x1a\n\x16\x43OPY_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43OPY_STATE_PRESENT\x10\x01\x12\x13\n\x0f\x43OPY_STATE_GONE\x10\x02\x12\x16\n\x12\x43OPY_STATE_BLOCKED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'assent.recording.v1.recording_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RECORDINGSTATE']._serialized_start=683
-  _globals['_RECORDINGSTATE']._serialized_end=1000
-  _globals['_COPYKIND']._serialized_start=1003
-  _globals['_COPYKIND']._serialized_end=1131
-  _globals['_COPYSTATE']._serialized_start=1133
-  _globals['_COPYSTATE']._serialized_end=1241
+  _globals['_RECORDINGSTATE']._serialized_start=734
+  _globals['_RECORDINGSTATE']._serialized_end=1051
+  _globals['_COPYKIND']._serialized_start=1054
+  _globals['_COPYKIND']._serialized_end=1182
+  _globals['_COPYSTATE']._serialized_start=1184
+  _globals['_COPYSTATE']._serialized_end=1292
   _globals['_AUDIOCOPY']._serialized_start=94
   _globals['_AUDIOCOPY']._serialized_end=243
   _globals['_RECORDING']._serialized_start=246
-  _globals['_RECORDING']._serialized_end=680
+  _globals['_RECORDING']._serialized_end=731
 # @@protoc_insertion_point(module_scope)

@@ -170,6 +170,7 @@ class Recording(_message.Message):
     TRANSCRIPT_ID_FIELD_NUMBER: _builtins.int
     COPIES_FIELD_NUMBER: _builtins.int
     ERASED_AT_FIELD_NUMBER: _builtins.int
+    BLOCKED_UNTIL_FIELD_NUMBER: _builtins.int
     recording_id: _builtins.str
     bucket: _builtins.str
     object_key: _builtins.str
@@ -195,6 +196,10 @@ class Recording(_message.Message):
     def copies(self) -> _containers.RepeatedCompositeFieldContainer[Global___AudioCopy]: ...
     @_builtins.property
     def erased_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def blocked_until(self) -> _timestamp_pb2.Timestamp:
+        """While BLOCKED: when the lock that holds the audio ends, as far as S3 says; it is tried again right after."""
+
     def __init__(
         self,
         *,
@@ -212,10 +217,11 @@ class Recording(_message.Message):
         transcript_id: _builtins.str = ...,
         copies: _abc.Iterable[Global___AudioCopy] | None = ...,
         erased_at: _timestamp_pb2.Timestamp | None = ...,
+        blocked_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["discovered_at", b"discovered_at", "erased_at", b"erased_at", "recorded_at", b"recorded_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["blocked_until", b"blocked_until", "discovered_at", b"discovered_at", "erased_at", b"erased_at", "recorded_at", b"recorded_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "copies", b"copies", "discovered_at", b"discovered_at", "erased_at", b"erased_at", "meeting_ids", b"meeting_ids", "object_key", b"object_key", "owner_id", b"owner_id", "reason", b"reason", "recorded_at", b"recorded_at", "recording_id", b"recording_id", "size_bytes", b"size_bytes", "state", b"state", "transcript_id", b"transcript_id", "version_id", b"version_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked_until", b"blocked_until", "bucket", b"bucket", "copies", b"copies", "discovered_at", b"discovered_at", "erased_at", b"erased_at", "meeting_ids", b"meeting_ids", "object_key", b"object_key", "owner_id", b"owner_id", "reason", b"reason", "recorded_at", b"recorded_at", "recording_id", b"recording_id", "size_bytes", b"size_bytes", "state", b"state", "transcript_id", b"transcript_id", "version_id", b"version_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
