@@ -97,6 +97,7 @@ async def serve(settings: Settings) -> None:
                     server.run_until_signalled,
                     lambda: _preflight(s3, settings),
                     sweep.run,
+                    lambda: consent.watch(sweep.ask_again),
                     observation.run_store,
                     observation.run_dead_letters,
                     lambda: sweep.run_reconciliation(settings.reconcile_every),

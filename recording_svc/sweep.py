@@ -8,6 +8,7 @@ from datetime import datetime
 import structlog
 
 from chassis.errors import NotFound, ServiceError
+from recording_svc.consent import MALFORMED, UNREACHABLE
 from recording_svc.domain.settling import Times
 from recording_svc.reconciliation import Reconciliation
 from recording_svc.settlement import Settlement
@@ -37,12 +38,20 @@ class Sweep:
         self._times = times
         self._now = now
         self._woken = woken
+        # Whoever starts does not know what was waited for before.
+        self._has_returned = True
+
+    def ask_again(self) -> None:
+        """consent_svc answers again: whatever waits for it is looked at now."""
+        self._has_returned = True
+        self._woken.set()
 
     async def run(self) -> None:
         """Settle what is due, until cancelled."""
         while True:
             self._woken.clear()
             try:
+                await self._wake_silenced()
                 while await self.settle_due() == _BATCH:
                     pass
             except ServiceError as error:
@@ -72,6 +81,11 @@ class Sweep:
 
         await asyncio.gather(*(settle(recording_id) for recording_id in due))
         return len(due)
+
+    async def _wake_silenced(self) -> None:
+        if self._has_returned:
+            await self._recordings.look_now_for((UNREACHABLE, MALFORMED), self._now())
+            self._has_returned = False
 
     async def _settle(self, recording_id: str) -> None:
         # It stays due at the time that claiming set: one that fails is looked at again, and stops no other.

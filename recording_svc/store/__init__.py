@@ -77,6 +77,9 @@ class Recordings(Protocol):
     async def look_now(self, recording_ids: Collection[str], now: datetime) -> None:
         """Make recordings due."""
 
+    async def look_now_for(self, reasons: Collection[str], now: datetime) -> None:
+        """Make due what is undecided, or without a transcript, for one of these reasons."""
+
     async def copies(self, *recording_ids: str) -> Sequence[Copy]:
         """Every place where the audio of these recordings may lie."""
 

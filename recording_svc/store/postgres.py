@@ -130,6 +130,11 @@ class PostgresRecordings:
             async with self._database.begin() as connection:
                 await _make_due(connection, _R.recording_id.in_(recording_ids), now)
 
+    async def look_now_for(self, reasons: Collection[str], now: datetime) -> None:
+        which = _R.state.in_((State.UNDECIDED, State.FAILED)) & _R.reason.in_(reasons)
+        async with self._database.begin() as connection:
+            await _make_due(connection, which, now)
+
     async def copies(self, *recording_ids: str) -> Sequence[Copy]:
         query = select(COPIES).where(_C.recording_id.in_(recording_ids)).order_by(_C.registered_at, _C.copy_id)
         async with self._database.begin() as connection:

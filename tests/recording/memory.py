@@ -104,6 +104,11 @@ class MemoryRecordings:
         for recording_id in recording_ids:
             self._make_due(self._rows[recording_id], now)
 
+    async def look_now_for(self, reasons: Collection[str], now: datetime) -> None:
+        for one in list(self._rows.values()):
+            if one.state in (State.UNDECIDED, State.FAILED) and one.reason in reasons:
+                self._make_due(one, now)
+
     async def copies(self, *recording_ids: str) -> Sequence[Copy]:
         return [copy for copy in self._copies.values() if copy.recording_id in recording_ids]
 

@@ -1,14 +1,24 @@
-"""Every step that settling takes from outside its own process: writes, and calls to S3 and SQS. It can end at each."""
+"""Every step that is taken outside the process: writes, calls to S3 and SQS, events. It can end at each."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Protocol
 
-_WRITES = ("take_in", "save", "announce", "look_now", "note_found", "lose_original")
+_WRITES = ("take_in", "register", "save", "announce", "look_now", "look_now_for", "note_found", "lose_original", "publish_raw")
 _CALLS = ("list_", "delete_", "abort_", "receive_", "send_")
 
 
 class Killed(BaseException):
     """The process ends here: nothing of it runs on, and nothing is cleaned up."""
+
+
+class Counted(Protocol):
+    """Whoever is told of each step, and may end the process there."""
+
+    def begin(self, what: str) -> int:
+        """It is about to be taken; returns its number."""
+
+    def end(self, number: int) -> None:
+        """It was taken."""
 
 
 class Steps:
@@ -39,7 +49,7 @@ class Steps:
 class Stepwise:
     """Something outside, each of whose calls is a step."""
 
-    def __init__(self, outside: Any, steps: Steps) -> None:
+    def __init__(self, outside: Any, steps: Counted) -> None:
         self._outside = outside
         self._steps = steps
 
@@ -72,4 +82,6 @@ class Stepwise:
 
 
 def _said(name: str, arguments: tuple[Any, ...]) -> str:
-    return f"save {arguments[0].state}" if name == "save" else name
+    if name == "save":
+        return f"save {arguments[0].state}"
+    return f"publish {arguments[0].rsplit('.', 1)[1]}" if name == "publish_raw" else name
