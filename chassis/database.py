@@ -204,3 +204,23 @@ def service_role() -> str | None:
     role: str | None = context.config.attributes["service_role"]
     owner = context.config.attributes["connection"].scalar(text("SELECT current_user"))
     return None if role == owner else role
+
+
+def make_append_only(*tables: str) -> None:
+    """Inside a migration: let rows be added and read, and never changed, by the tables' owner either."""
+    from alembic import op
+
+    op.execute("""
+        CREATE OR REPLACE FUNCTION refuse_to_rewrite() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP
+            USING ERRCODE = 'insufficient_privilege';
+        END $$
+    """)
+    for table in tables:
+        op.execute(f"""
+            CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
+            FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_rewrite()
+        """)
+        # In a replica session, too.
+        op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER append_only")

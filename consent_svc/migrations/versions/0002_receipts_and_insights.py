@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from chassis.database import service_role
+from chassis.database import make_append_only, service_role
 
 revision = "0002"
 down_revision = "0001"
@@ -40,23 +40,7 @@ def upgrade() -> None:
     )
     # Answers from before have none: nobody wrote down under which terms they were given.
     op.add_column("history", sa.Column("terms_hash", sa.Text))
-    _make_append_only("notices", "terms")
+    make_append_only("notices", "terms")
     role = service_role()
     for table, rights in GRANTS.items() if role else ():
         op.execute(f'GRANT {rights} ON {table} TO "{role}"')
-
-
-def _make_append_only(*tables: str) -> None:
-    op.execute("""
-        CREATE FUNCTION refuse_to_rewrite() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-            RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP
-            USING ERRCODE = 'insufficient_privilege';
-        END $$
-    """)
-    for table in tables:
-        op.execute(f"""
-            CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
-            FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_rewrite()
-        """)
-        op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER append_only")

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-from chassis.database import service_role
+from chassis.database import make_append_only, service_role
 
 revision = "0002"
 down_revision = "0001"
@@ -39,22 +39,7 @@ def upgrade() -> None:
     # Meetings that an operator named; consent_svc's own word stands before them.
     op.add_column("recordings", sa.Column("matched_by_hand", sa.Boolean, nullable=False, server_default="false"))
     op.create_index("recordings_by_state", "recordings", ["state", "discovered_at"])
-    _make_append_only("operator_actions")
+    make_append_only("operator_actions")
     role = service_role()
     for table, rights in GRANTS.items() if role else ():
         op.execute(f'GRANT {rights} ON {table} TO "{role}"')
-
-
-def _make_append_only(table: str) -> None:
-    op.execute("""
-        CREATE FUNCTION refuse_to_rewrite() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-            RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP
-            USING ERRCODE = 'insufficient_privilege';
-        END $$
-    """)
-    op.execute(f"""
-        CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
-        FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_rewrite()
-    """)
-    op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER append_only")
