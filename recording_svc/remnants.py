@@ -59,7 +59,7 @@ def sight(place: Place, listed: Iterable[Remnant], listed_at: datetime) -> Sight
     ours = [one for one in versions if place.version_id in (None, one.version_id)]
     markers = [one for one in found if one.kind is RemnantKind.DELETE_MARKER and not versions]
     uploads = [one for one in found if one.kind is RemnantKind.UPLOAD]
-    others = tuple(one.version_id for one in versions if one not in ours)
+    others = tuple(one.version_id for one in versions if place.version_id not in (None, one.version_id))
     return Sight(place, listed_at, (*ours, *markers, *uploads), others)
 
 
