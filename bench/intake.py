@@ -126,7 +126,7 @@ async def measure(stack: Stack, sizes: Sizes) -> int:
     assert isinstance(postgres, Postgres)
     assert isinstance(moto, Moto)
     async with AsyncExitStack() as leaving:
-        database, recordings = await fresh_store(postgres, leaving)
+        _, database, recordings = await fresh_store(postgres, leaving)
         # A bucket for each: a long poll that was given up still takes messages in moto.
         names = [await asyncio.to_thread(moto.fresh_buckets, f"bench-{one}") for one in ("bare", "assent")]
         s3, sqs = [await leaving.enter_async_context(_client(moto.cloud, kind)) for kind in ("s3", "sqs")]

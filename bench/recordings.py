@@ -2,7 +2,7 @@
 
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chassis.database import Database, migrate
 from chassis.settings import AwsSettings
@@ -18,14 +18,22 @@ if TYPE_CHECKING:
 ROLE = "assent_recording"
 
 
-async def fresh_store(postgres: Postgres, leaving: AsyncExitStack) -> tuple[Database, PostgresRecordings]:
-    """An empty database with the service's tables, and the store in it."""
+class FreshStore(NamedTuple):
+    """A database of that name, with a pool of connections to it, and the store in it."""
+
+    name: str
+    database: Database
+    recordings: PostgresRecordings
+
+
+async def fresh_store(postgres: Postgres, leaving: AsyncExitStack) -> FreshStore:
+    """An empty database with the service's tables."""
     name = postgres.fresh_database(role=ROLE)
     service_url = postgres.url(name, role=ROLE)
     await migrate(postgres.url(name), Path(package).parent / "migrations", service_url=service_url)
     database = await leaving.enter_async_context(Database(service_url))
     locks = await leaving.enter_async_context(Database(service_url))
-    return database, PostgresRecordings(database, locks)
+    return FreshStore(name, database, PostgresRecordings(database, locks))
 
 
 async def s3_of_service(cloud: Cloud, leaving: AsyncExitStack) -> "S3Client":
