@@ -2,15 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chassis.errors import Unavailable
+from chassis.group_commit import GroupCommit
 from recording_svc.buckets import AudioBuckets
 from recording_svc.domain.recordings import Arrival, Recording
 from recording_svc.metrics import Metrics
@@ -43,12 +45,13 @@ _HOLD, _PACE = Hold(), Pace()
 
 
 @dataclass(frozen=True)
-class _Understood:
-    """A message, and the object versions behind it."""
+class _Committed:
+    """A message whose object versions are committed; `new` are those that nobody had told of before."""
 
     message: Message
     notice: Notice
     arrivals: tuple[Arrival, ...]
+    new: frozenset[Arrival]
 
 
 class Intake:
@@ -76,6 +79,7 @@ class Intake:
         self._notifications = metrics and metrics.notifications
         self._pace = pace
         self._hold = hold
+        self._group = GroupCommit[tuple[Arrival, ...], frozenset[Arrival]](self._commit_together)
         for outcome in Outcome:
             self._count(outcome, 0)
 
@@ -99,7 +103,7 @@ class Intake:
 
     async def take_in(self, arrivals: Sequence[Arrival]) -> int:
         """Commit the recordings that are new, and let them be matched at once. Returns how many."""
-        return len(await self._commit(arrivals))
+        return len(await self._take_in(arrivals)) if arrivals else 0
 
     async def _received(self) -> list[Message]:
         """The next messages; waits for longer each time that SQS does not answer."""
@@ -144,23 +148,28 @@ class Intake:
                 await self._queue.give_back(sorted(in_hand, key=lambda one: one.message_id))
 
     async def _attempt(self, in_hand: set[Message]) -> list[BaseException]:
-        """Deal with each message as soon as it is understood; what is done leaves the hand."""
+        """Deal with each message as soon as what it tells of is committed; what is done leaves the hand."""
         failures: list[BaseException] = []
-        understanding = {asyncio.create_task(self._understand(one)) for one in in_hand}
+        committing = {asyncio.create_task(self._commit(one)) for one in in_hand}
         try:
-            while understanding:
-                done, understanding = await asyncio.wait(understanding, return_when=asyncio.FIRST_COMPLETED)
+            while committing:
+                done, committing = await asyncio.wait(committing, return_when=asyncio.FIRST_COMPLETED)
                 failures += [error for one in done if (error := one.exception())]
-                understood = [one.result() for one in done if one.exception() is None]
-                failures += await self._settle(understood, in_hand)
+                failures += await self._settle([one.result() for one in done if one.exception() is None], in_hand)
         finally:
-            for task in understanding:
+            for task in committing:
                 task.cancel()
         return failures
 
-    async def _understand(self, message: Message) -> _Understood:
-        """The object versions behind a message. One without a version id may stand for any version of its key."""
+    async def _commit(self, message: Message) -> _Committed:
+        """Together with whatever else waits at this moment; one that the store cannot hold stops no other."""
         notice = read(message.body, self._bucket)
+        arrivals = await self._found(notice)
+        new = await self._group.submit(message.message_id, arrivals) if arrivals else frozenset()
+        return _Committed(message, notice, arrivals, new)
+
+    async def _found(self, notice: Notice) -> tuple[Arrival, ...]:
+        """The object versions behind a message. One without a version id may stand for any version of its key."""
         found = list(notice.arrivals)
         for key in sorted({one.key for one in notice.unversioned}):
             versions = await self._audio.versions_of(self._bucket, key)
@@ -169,11 +178,11 @@ class Intake:
                 self._count(Outcome.IGNORED)
             # An empty one has an event of its own, which says so.
             found += [one for one in versions if one.size_bytes]
-        return _Understood(message, notice, tuple(found))
+        return tuple(found)
 
-    async def _settle(self, understood: Sequence[_Understood], in_hand: set[Message]) -> list[Exception]:
-        """Commit, set aside and only then delete; what is deleted leaves the hand."""
-        committed, failures = await self._commit_each(understood)
+    async def _settle(self, committed: Sequence[_Committed], in_hand: set[Message]) -> list[Exception]:
+        """Set aside and only then delete; what is deleted leaves the hand."""
+        self._tell(committed)
         faulty = [(one.message, one.notice.fault) for one in committed if one.notice.fault]
         buried = await self._queue.bury(faulty)
         self._count(Outcome.BURIED, len(buried))
@@ -181,44 +190,39 @@ class Intake:
         try:
             await self._queue.delete(done)
         except _AWAY as error:
-            return [*failures, error]
+            return [error]
         in_hand.difference_update(done)
-        return failures
+        return []
 
-    async def _commit_each(self, understood: Sequence[_Understood]) -> tuple[list[_Understood], list[Exception]]:
-        """All at once, or where the store refuses that, each by itself: one it cannot hold stops no other."""
-        try:
-            new = await self._commit([arrival for one in understood for arrival in one.arrivals])
-        except Exception as error:
-            if len(understood) == 1 or isinstance(error, Unavailable):
-                return [], [error]
-            each = await asyncio.gather(*(self._commit_each([one]) for one in understood))
-            return [one for part, _ in each for one in part], [one for _, part in each for one in part]
-        self._tell(understood, {(one.bucket, one.object_key, one.version_id) for one in new})
-        return list(understood), []
+    async def _commit_together(self, told: Sequence[Sequence[Arrival]], _: bool) -> list[frozenset[Arrival]]:
+        """Which of the arrivals that each message told of are new; the first that tells of one has it."""
+        new = {(one.bucket, one.object_key, one.version_id) for one in await self._take_in(chain.from_iterable(told))}
+        firsts = []
+        for arrivals in told:
+            mine = {(one.bucket, one.key, one.version_id): one for one in arrivals}
+            firsts.append(frozenset(mine[place] for place in mine.keys() & new))
+            new -= mine.keys()
+        return firsts
 
-    async def _commit(self, arrivals: Sequence[Arrival]) -> list[Recording]:
+    async def _take_in(self, arrivals: Iterable[Arrival]) -> list[Recording]:
         begun = time.monotonic()
-        new = await self._recordings.take_in(arrivals, self._now())
+        new = await self._recordings.take_in(list(arrivals), self._now())
         for recording in new:
             log.info(
                 "recording_discovered", recording_id=recording.recording_id, object_key=recording.object_key,
                 version_id=recording.version_id, size_bytes=recording.size_bytes,
                 commit_ms=round(1000 * (time.monotonic() - begun)),
             )  # fmt: skip
-        if arrivals:
-            self._wake()
+        self._wake()
         return new
 
-    def _tell(self, understood: Sequence[_Understood], new: set[tuple[str, str, str]]) -> None:
-        for one in understood:
+    def _tell(self, committed: Sequence[_Committed]) -> None:
+        for one in committed:
             for ignored in one.notice.ignored:
                 log.info("notification_ignored", message_id=one.message.message_id, what=ignored.what)
                 self._count(ignored.outcome)
             for arrival in one.arrivals:
-                place = (arrival.bucket, arrival.key, arrival.version_id)
-                self._count(Outcome.TAKEN_IN if place in new else Outcome.KNOWN)
-                new.discard(place)
+                self._count(Outcome.TAKEN_IN if arrival in one.new else Outcome.KNOWN)
 
     def _count(self, outcome: Outcome, amount: int = 1) -> None:
         if self._notifications:

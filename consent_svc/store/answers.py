@@ -9,13 +9,13 @@ from sqlalchemy import select
 
 from chassis import outbox
 from chassis.database import Database
+from chassis.group_commit import Busy, GroupCommit
 from chassis.telemetry import headers
 from consent_svc.domain.answers import RecordedAnswer, Submission
 from consent_svc.domain.receipts import Terms
 from consent_svc.errors import answer_late, meeting_not_found
 from consent_svc.events import answer_submitted
 from consent_svc.store.batch import REQUEST, Batch, Row, recorded_of
-from consent_svc.store.group_commit import Busy, GroupCommit
 from consent_svc.store.heads import Head, Heads
 from consent_svc.store.tables import ANSWERS
 

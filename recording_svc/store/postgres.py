@@ -1,5 +1,6 @@
 """The store in Postgres."""
 
+import json
 import uuid
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -31,6 +32,19 @@ from recording_svc.store.tables import (
 )
 
 _R, _C = RECORDINGS.c, COPIES.c
+_WRITTEN = ", ".join(column.name for column in _R if column.name != "removal_began")
+_PLACED = ", ".join(column.name for column in _C)
+# One statement whatever their number: the text is planned once.
+_TAKE_IN = f"""
+    WITH new AS (
+        INSERT INTO recordings ({_WRITTEN}) SELECT {_WRITTEN} FROM json_populate_recordset(NULL::recordings, $1::json)
+        ON CONFLICT DO NOTHING RETURNING recording_id
+    ), originals AS (
+        INSERT INTO copies ({_PLACED})
+        SELECT {_PLACED} FROM json_populate_recordset(NULL::copies, $2::json) JOIN new USING (recording_id)
+    )
+    SELECT recording_id FROM new
+"""  # noqa: S608  # columns of ours
 
 
 class PostgresRecordings:
@@ -44,23 +58,20 @@ class PostgresRecordings:
         unique = sorted({(one.bucket, one.key, one.version_id): one for one in arrivals}.items())
         if not unique:
             return []
-        rows = [
-            recording_values(Recording(str(uuid.uuid4()), *identity, one.size_bytes, now, next_look_at=now))
-            for identity, one in unique
+        made = [
+            Recording(str(uuid.uuid4()), *identity, one.size_bytes, now, next_look_at=now) for identity, one in unique
         ]
-        statement = insert(RECORDINGS).on_conflict_do_nothing().returning(RECORDINGS)
         async with self._database.begin() as connection:
-            inserted = (await connection.execute(statement, rows)).all()
-            new = [to_recording(row) for row in inserted]
+            new = await _insert(connection, made, now)
             if new:
-                await connection.execute(insert(COPIES), [_original(one, now) for one in new])
                 # What was erased before needs no second transcript: it is due at once, and goes.
-                versions = await _of_versions(connection, {(one.bucket, one.object_key) for one in new})
+                versions = await _before(connection, new)
                 told = [discovered(one) for one in new if bound(one, versions).bound_by is None]
                 await outbox.put(connection, *told)
-            # Without versions the same key may come back under the id that was erased.
-            back = tuple_(_R.bucket, _R.object_key, _R.version_id).in_([identity for identity, _ in unique])
-            await _make_due(connection, back & (_R.state == State.ERASED), now)
+            if len(new) < len(made):
+                # Without versions the same key may come back under the id that was erased.
+                back = tuple_(_R.bucket, _R.object_key, _R.version_id).in_([identity for identity, _ in unique])
+                await _make_due(connection, back & (_R.state == State.ERASED), now)
         return new
 
     async def get(self, recording_id: str) -> Recording | None:
@@ -183,8 +194,9 @@ class PostgresRecordings:
             return [to_remnant(row) for row in await connection.execute(query)]
 
     async def of_versions(self, bucket: str, keys: Collection[str]) -> list[Recording]:
+        query = select(RECORDINGS).where((_R.bucket == bucket) & _R.object_key.in_(keys))
         async with self._database.begin() as connection:
-            return await _of_versions(connection, {(bucket, key) for key in keys})
+            return [to_recording(row) for row in await connection.execute(query)]
 
     async def holders(self, bucket: str, keys: Collection[str]) -> dict[str, Recording]:
         there = (_C.kind == CopyKind.MP3) & (_C.bucket == bucket) & _C.key.in_(keys)
@@ -213,8 +225,21 @@ class PostgresRecordings:
             await connection.execute(update(COPIES).where(original).values(gone))
 
 
-async def _of_versions(connection: AsyncConnection, objects: Collection[tuple[str, str]]) -> list[Recording]:
-    query = select(RECORDINGS).where(tuple_(_R.bucket, _R.object_key).in_(objects))
+async def _insert(connection: AsyncConnection, made: Sequence[Recording], now: datetime) -> list[Recording]:
+    """Write those that are not known yet, and where their originals lie; returns them."""
+    rows = [_json([recording_values(one) for one in made]), _json([_original(one, now) for one in made])]
+    new = set((await connection.exec_driver_sql(_TAKE_IN, tuple(rows))).scalars())
+    return [one for one in made if one.recording_id in new]
+
+
+def _json(rows: Sequence[Mapping[str, Any]]) -> str:
+    return json.dumps(rows, default=datetime.isoformat)
+
+
+async def _before(connection: AsyncConnection, new: Sequence[Recording]) -> list[Recording]:
+    """The recordings of the same keys that were there already."""
+    same_keys = tuple_(_R.bucket, _R.object_key).in_({(one.bucket, one.object_key) for one in new})
+    query = select(RECORDINGS).where(same_keys & _R.recording_id.not_in([one.recording_id for one in new]))
     return [to_recording(row) for row in await connection.execute(query)]
 
 

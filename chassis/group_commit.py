@@ -19,7 +19,6 @@ MOST = 32
 ALONE_AT_ONCE = 2
 """Keys in flight that somebody else holds; each waits in a transaction, and a connection, of its own."""
 
-
 LONGEST = 20.0
 """Seconds for one group. The database's own limits are below this; only a connection that died silently is above."""
 
