@@ -40,9 +40,9 @@ class Sizes:
     rounds: int = 5
     timed: int = 20
     at_once: tuple[int, ...] = (1, 8)
-    on_stub: tuple[Shape, ...] = (Shape(1, 2500), Shape(24, 2))
+    on_stub: tuple[Shape, ...] = (Shape(1, 2500), Shape(16, 2))
     # moto's time for deleting versions of one key grows with the cube of their number.
-    on_moto: tuple[Shape, ...] = (Shape(1, 200), Shape(16, 2))
+    on_moto: tuple[Shape, ...] = (Shape(1, 150), Shape(10, 2))
 
 
 @dataclass
