@@ -147,6 +147,11 @@ def cloud(request: pytest.FixtureRequest) -> Cloud:
 
 @pytest.fixture
 async def moto_cloud(aws: Aws) -> Cloud:
+    return await fresh_cloud(aws)
+
+
+async def fresh_cloud(aws: Aws) -> Cloud:
+    """Buckets and queues on moto that nobody used before."""
     names = await asyncio.to_thread(provision, aws.blocking, f"recording-{next(_numbers)}")
     return Cloud(
         aws.s3,

@@ -3,7 +3,17 @@
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
-_WRITES = ("take_in", "register", "save", "announce", "look_now", "look_now_for", "note_found", "lose_original", "publish_raw")
+_WRITES = (
+    "take_in",
+    "register",
+    "save",
+    "announce",
+    "look_now",
+    "look_now_for",
+    "note_found",
+    "lose_original",
+    "publish_raw",
+)
 _CALLS = ("list_", "delete_", "abort_", "receive_", "send_")
 
 

@@ -174,7 +174,7 @@ def _way(before: State, after: State) -> Way:
 WAYS = [_way(before, after) for before, ways in TRANSITIONS.items() for after in ways]
 
 
-async def _walked(way: Way, run: Run, steps: Steps) -> Recording:
+async def walked(way: Way, run: Run, steps: Steps) -> Recording:
     await run.arrives()
     if way.before is not D:
         at = await run.reaches(way.before, failed=way.failed[0])
@@ -189,7 +189,7 @@ async def test_r4_r5_d5_killed_before_and_after_every_step_of_every_way_it_ends_
     way: Way, cloud: Cloud, neighbours: Neighbours, signing_key: Ed25519PrivateKey
 ) -> None:
     undisturbed, steps = Run(MemoryRecordings(), cloud, neighbours, signing_key), Steps()
-    expected = await _walked(way, undisturbed, steps)
+    expected = await walked(way, undisturbed, steps)
     assert expected.state is way.after, f"{expected.state} ({expected.reason}): the table allows what never happens"
     assert f"save {way.after}" in steps.taken
     await undisturbed.check(expected)
@@ -199,7 +199,7 @@ async def test_r4_r5_d5_killed_before_and_after_every_step_of_every_way_it_ends_
     for number, before in product(numbers, (True, False)):
         undisturbed.clear()
         run, dying = Run(MemoryRecordings(), cloud, neighbours, signing_key), Steps(number, before=before)
-        ended = await _walked(way, run, dying)
+        ended = await walked(way, run, dying)
         when = f"killed {'before' if before else 'after'} step {number}, {steps.taken[number]}"
         assert dying.is_dead, when
         assert (ended.state, ended.reason) == (expected.state, expected.reason), when
