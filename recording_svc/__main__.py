@@ -88,7 +88,7 @@ async def serve(settings: Settings) -> None:
         server = Server(settings.recording_listen, tls=settings.tls, health_listen=settings.recording_health_listen)
         servicer = RecordingServicer(recordings, consent, settlement, signer, settings.audio_bucket, utc_now, wake.set)
         server.add(add_RecordingServiceServicer_to_server, servicer, _DESCRIPTOR)
-        Wakers(recordings, settlement.settle).consume(bus)
+        Wakers(recordings, settlement.settle, utc_now, wake.set).consume(bus)
         desk, dead_letters = PostgresDesk(database), settings.recordings_dlq_url
         observation = Observation(metrics, desk, sqs, dead_letters, settings.sweep_seconds)
         with telemetry.serve_metrics(settings.recording_metrics_listen, metrics.registry):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
 import structlog
 from assent.consent.v1.consent_events_pb2 import AnswerSubmitted
@@ -24,6 +25,9 @@ log = structlog.get_logger()
 
 AT_ONCE = 4
 """Recordings that are settled at the same time because of one event, or of several that came together."""
+
+_WOKEN_TOGETHER = 1000
+"""Recordings that one statement makes due."""
 
 STATES = {
     State.DISCOVERED: pb.RECORDING_STATE_DISCOVERED,
@@ -66,9 +70,17 @@ def changes(before: Recording, after: Recording) -> list[Message]:
 class Wakers:
     """Settles the recordings that an event is about. The event itself decides nothing."""
 
-    def __init__(self, recordings: Recordings, settle: Callable[[str], Awaitable[object]]) -> None:
+    def __init__(
+        self,
+        recordings: Recordings,
+        settle: Callable[[str], Awaitable[object]],
+        now: Callable[[], datetime],
+        wake: Callable[[], None],
+    ) -> None:
         self._recordings = recordings
         self._settle = settle
+        self._now = now
+        self._wake = wake
 
     def consume(self, bus: Bus) -> None:
         """Listen to everything that may change what becomes of a recording."""
@@ -83,8 +95,12 @@ class Wakers:
         await self._settle_all(await self._recordings.ids_of_meetings(*meeting_ids))
 
     async def _evidence(self, delivery: Delivery[EvidenceRecorded]) -> None:
-        meeting_id = delivery.message.meeting_id
-        await self._settle_all(await self._recordings.ids_of_meetings(meeting_id, or_unmatched=True))
+        # Any of the unmatched may be meant: the sweep looks at them, so that one that fails here repeats none of them.
+        unmatched = await self._recordings.ids_of_meetings(or_unmatched=True)
+        for first in range(0, len(unmatched), _WOKEN_TOGETHER):
+            await self._recordings.look_now(unmatched[first : first + _WOKEN_TOGETHER], self._now())
+        self._wake()
+        await self._settle_all(await self._recordings.ids_of_meetings(delivery.message.meeting_id))
 
     async def _transcript(
         self, delivery: Delivery[TranscriptStarted] | Delivery[TranscriptCompleted] | Delivery[TranscriptFailed]
