@@ -9,10 +9,13 @@ from typing import Any
 import grpc
 from opentelemetry.instrumentation.grpc import aio_client_interceptors
 
-from chassis.errors import from_rpc_error
+from chassis.errors import Internal, from_rpc_error
 
 DEFAULT_DEADLINE = 5.0
 """Seconds a call may take where the caller names no other time."""
+
+UNREADABLE = "RESPONSE_UNREADABLE"
+"""The reason of an error that stands for a response that is none."""
 
 _RETRIES = {
     "loadBalancingConfig": [{"round_robin": {}}],
@@ -96,7 +99,7 @@ class _UnaryCalls(grpc.aio.UnaryUnaryClientInterceptor):
     ) -> Any:
         call = await continuation(_with_deadline(client_call_details), request)
         try:
-            return await call
+            return _readable(await call)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from None
 
@@ -114,6 +117,13 @@ class _StreamCalls(grpc.aio.UnaryStreamClientInterceptor):
 async def _translated(call: AsyncIterator[Any]) -> AsyncIterator[Any]:
     try:
         async for response in call:
-            yield response
+            yield _readable(response)
     except grpc.aio.AioRpcError as error:
         raise from_rpc_error(error) from None
+
+
+def _readable(response: Any) -> Any:
+    # gRPC logs that it cannot read a response, and hands out None in its place.
+    if response is None:
+        raise Internal("what the service answered is no message of ours: are both of one release?", reason=UNREADABLE)
+    return response

@@ -15,6 +15,7 @@ from assent.meeting.v1 import meeting_service_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from chassis.channel import UNREADABLE
 from chassis.errors import InvalidArgument, NotFound, ServiceError
 from recording_svc.domain.recordings import Match, Revision
 from recording_svc.domain.settling import Decision, Opinion, Verdict
@@ -167,7 +168,7 @@ def to_verdict(said: consent_pb2.Verdict, meeting_ids: Sequence[str]) -> Verdict
 
 def _silent(error: Exception, object_key: str) -> Opinion:
     # An unknown meeting is a contradiction too: consent_svc named it itself a moment ago.
-    nonsense = isinstance(error, MalformedError | NotFound)
+    nonsense = isinstance(error, MalformedError | NotFound) or getattr(error, "reason", "") == UNREADABLE
     reason = MALFORMED if nonsense else UNREACHABLE
     log.warning("consent_silent", reason=reason, object_key=object_key, error=f"{type(error).__name__}: {error}")
     return Opinion(silence=reason)

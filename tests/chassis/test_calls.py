@@ -23,7 +23,7 @@ from assent.transcript.v1.transcript_service_pb2_grpc import (
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis import server as chassis_server
-from chassis.channel import Tls, connect
+from chassis.channel import UNREADABLE, Tls, connect
 from chassis.errors import DeadlineExceeded, FailedPrecondition, Internal, NotFound, ServiceError, Unavailable
 from chassis.server import Server
 from tests.conftest import make_tls
@@ -105,6 +105,23 @@ async def test_what_was_not_foreseen_is_internal_and_says_nothing_of_the_inside(
         with pytest.raises(Internal) as raised:
             await ask(server, tls, "broken")
     assert "hunter2" not in raised.value.message
+
+
+async def test_an_answer_that_is_no_message_is_an_error(tls: Tls) -> None:
+    async def babble(_request: bytes, _context: Any) -> bytes:
+        return b"\xff\xff\xff\xff"
+
+    handler: Any = grpc.unary_unary_rpc_method_handler(babble)
+    server = grpc.aio.server()
+    service = rpc.DESCRIPTOR.services_by_name["ConsentService"].full_name
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"GetConsent": handler}),))
+    port = server.add_secure_port("127.0.0.1:0", tls.server_credentials())
+    await server.start()
+    async with connect(f"127.0.0.1:{port}", tls) as channel:
+        with pytest.raises(Internal) as raised:
+            await ConsentServiceStub(channel).GetConsent(rpc.GetConsentRequest())
+    await server.stop(0)
+    assert raised.value.reason == UNREADABLE
 
 
 async def test_a_call_without_an_answer_ends_at_its_deadline(tls: Tls) -> None:

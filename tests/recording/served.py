@@ -1,5 +1,10 @@
-"""What a process of recording_svc has to be told of a test's surroundings."""
+"""recording_svc as a process of its own, in a test's surroundings."""
 
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -38,3 +43,17 @@ def variables(
         "AWS_ACCESS_KEY_ID": str(there.access_key_id),
         "AWS_SECRET_ACCESS_KEY": str(there.secret_access_key),
     }
+
+
+@asynccontextmanager
+async def serving(given: Mapping[str, str]) -> AsyncIterator[None]:
+    """`python -m recording_svc serve` with these variables; it has to run on until it is asked to end."""
+    environ = {**os.environ, **given}
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "recording_svc", "serve", env=environ)
+    try:
+        yield
+        assert process.returncode is None, f"it ended by itself with {process.returncode}"
+    finally:
+        process.terminate()
+        await asyncio.wait_for(process.wait(), 20)
+    assert process.returncode == 0

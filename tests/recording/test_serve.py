@@ -1,8 +1,6 @@
 """The whole service as a process of its own: it begins, tells Prometheus its figures, and ends when asked to."""
 
 import asyncio
-import os
-import sys
 import urllib.request
 from pathlib import Path
 
@@ -10,7 +8,7 @@ from chassis.channel import Tls
 from deploy.local import Moto, Nats
 from tests.eventually import eventually
 from tests.recording.neighbours import Neighbours
-from tests.recording.served import variables
+from tests.recording.served import serving, variables
 from tests.recording.surroundings import Cloud
 
 
@@ -19,14 +17,8 @@ async def test_serves_its_figures_from_the_start(
 ) -> None:
     given = variables(tmp_path, tls, cloud, moto, neighbours.address, nats, database_url)
     cloud.sqs_oracle.send_message(QueueUrl=cloud.dead_letters, MessageBody="x")
-    serving = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "recording_svc", "serve", env={**os.environ, **given}
-    )
-    try:
+    async with serving(given):
         page = await eventually(lambda: _page(given["ASSENT_RECORDING_METRICS_LISTEN"]), within=30)
-    finally:
-        serving.terminate()
-    assert await asyncio.wait_for(serving.wait(), 20) == 0
     assert "assent_recording_oldest_denied_unverified_seconds 0.0" in page
     assert 'assent_recording_recordings{state="erased"} 0.0' in page
 
