@@ -72,7 +72,7 @@ async def serve(settings: Settings) -> None:
     to_consent = connect(settings.consent_address, settings.tls)
     to_transcripts = connect(settings.transcript_address, settings.tls)
     consent = Consent(MeetingServiceStub(to_consent), ConsentServiceStub(to_consent))
-    transcripts = Transcripts(TranscriptServiceStub(to_transcripts))
+    transcripts = Transcripts(TranscriptServiceStub(to_transcripts), utc_now)
     async with open_s3_and_sqs(settings) as (s3, sqs), to_consent, to_transcripts, database, locks, bus:
         audio = AudioBuckets(s3)
         erasure = Erasure(audio, utc_now)

@@ -1,8 +1,10 @@
 """Asks transcript_svc how far a recording's transcript is."""
 
-from datetime import UTC
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import structlog
 from assent.transcript.v1 import transcript_pb2 as pb
 from assent.transcript.v1 import transcript_service_pb2
 
@@ -11,6 +13,8 @@ from recording_svc.domain.recordings import Stage, Transcription
 
 if TYPE_CHECKING:
     from assent.transcript.v1.transcript_service_pb2_grpc import TranscriptServiceAsyncStub
+
+log = structlog.get_logger()
 
 _STAGES = {
     pb.TRANSCRIPT_STATUS_QUEUED: Stage.UNDERWAY,
@@ -24,8 +28,9 @@ _STAGES = {
 class Transcripts:
     """transcript_svc, as far as the original has to wait for it."""
 
-    def __init__(self, stub: "TranscriptServiceAsyncStub") -> None:
+    def __init__(self, stub: "TranscriptServiceAsyncStub", now: Callable[[], datetime]) -> None:
         self._stub = stub
+        self._now = now
 
     async def of(self, recording_id: str) -> Transcription:
         """How far it is. Raises a ServiceError where transcript_svc does not answer.
@@ -42,5 +47,17 @@ class Transcripts:
             return Transcription(Stage.UNDERWAY)
         if stage not in (Stage.COMMITTED, Stage.FAILED):
             return Transcription(stage, said.transcript_id)
-        finished = said.finished_at.ToDatetime(UTC) if said.HasField("finished_at") else None
-        return Transcription(stage, said.transcript_id, said.duration_ms or None, finished)
+        return Transcription(stage, said.transcript_id, said.duration_ms or None, self._finished_at(said))
+
+    def _finished_at(self, said: pb.Transcript) -> datetime | None:
+        """None also where it cannot be: refused audio is kept for a day from then, and must not be kept longer."""
+        if not said.HasField("finished_at"):
+            return None
+        try:
+            finished = said.finished_at.ToDatetime(UTC)
+        except (ValueError, OverflowError):
+            finished = None
+        if finished is None or finished > self._now():
+            log.warning("transcript_ended_at_no_time", recording_id=said.recording_id)
+            return None
+        return finished

@@ -196,9 +196,9 @@ async def stranger(radosgw: Radosgw) -> AsyncIterator["S3Client"]:
 
 
 @pytest.fixture
-async def neighbours(tls: Tls) -> AsyncIterator[Neighbours]:
+async def neighbours(tls: Tls, clock: Clock) -> AsyncIterator[Neighbours]:
     """consent_svc and transcript_svc, as real servers whose answers a test chooses."""
-    async with Neighbours(tls) as both:
+    async with Neighbours(tls, clock) as both:
         yield both
 
 

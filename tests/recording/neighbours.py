@@ -1,6 +1,7 @@
 """Stand-ins for consent_svc and transcript_svc: real gRPC servers that answer what a test tells them to."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +25,7 @@ from assent.transcript.v1.transcript_service_pb2_grpc import (
     TranscriptServiceStub,
     add_TranscriptServiceServicer_to_server,
 )
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.channel import Tls, connect
 from chassis.errors import InvalidArgument, NotFound, ServiceError, Unavailable
@@ -115,7 +117,7 @@ class Written(TranscriptServiceServicer):
     def __init__(self) -> None:
         self.status: dict[str, transcript_pb2.TranscriptStatus.ValueType] = {}
         self.default: transcript_pb2.TranscriptStatus.ValueType | None = COMPLETED
-        self.finished_at: datetime | None = None
+        self.finished_at: datetime | Timestamp | None = None
         self.error: ServiceError | None = None
 
     async def GetTranscript(
@@ -132,15 +134,17 @@ class Written(TranscriptServiceServicer):
             status=status,
             duration_ms=35_000 if status == COMPLETED else 0,
         )
-        if self.finished_at:
+        if isinstance(self.finished_at, datetime):
             transcript.finished_at.FromDatetime(self.finished_at)
+        elif self.finished_at:
+            transcript.finished_at.CopyFrom(self.finished_at)
         return transcript_service_pb2.GetTranscriptResponse(transcript=transcript)
 
 
 class Neighbours:
     """Both services behind one port, and clients to them."""
 
-    def __init__(self, tls: Tls) -> None:
+    def __init__(self, tls: Tls, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.answers = Answers()
         self.written = Written()
         self._server = Server("127.0.0.1:0", tls=tls)
@@ -152,7 +156,7 @@ class Neighbours:
         self._server.add(add_TranscriptServiceServicer_to_server, self.written, transcripts)
         self._channel = connect(f"127.0.0.1:{self._server.port}", tls)
         self.consent = Consent(MeetingServiceStub(self._channel), ConsentServiceStub(self._channel))
-        self.transcripts = Transcripts(TranscriptServiceStub(self._channel))
+        self.transcripts = Transcripts(TranscriptServiceStub(self._channel), now)
 
     async def __aenter__(self) -> Self:
         await self._server.start()
