@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -37,6 +37,10 @@ _COPY_STATES = {
 }
 _REGISTERED = {pb.COPY_KIND_MP3: CopyKind.MP3, pb.COPY_KIND_SCRATCH: CopyKind.SCRATCH}
 _LARGEST_PAGE = 200
+# S3's own bound (Amazon S3 User Guide, "Naming Amazon S3 objects"), and a host name's (RFC 1035).
+_LONGEST_KEY_BYTES = 1024
+_LONGEST_INSTANCE = 253
+_LONGEST_ID = 64
 PATIENCE = 3.0
 """Seconds for consent_svc while somebody waits for us, of the five that they wait at most."""
 
@@ -80,8 +84,8 @@ class RecordingServicer(RecordingServiceServicer):
         kind = _REGISTERED.get(request.kind)
         if kind is None or not request.bucket or not request.key:
             raise InvalidArgument("name an mp3 or scratch copy and its place", reason="COPY_INVALID")
-        if kind is CopyKind.MP3 and request.bucket != self._audio_bucket:
-            raise InvalidArgument(f"an mp3 belongs into {self._audio_bucket}", reason="COPY_PLACE_INVALID")
+        if wrong := self._wrong_with(kind, request.bucket, request.key):
+            raise InvalidArgument(wrong, reason="COPY_PLACE_INVALID")
         recording = await self._known(request.recording_id)
         # Scratch is where the transcript comes from, and that is made whatever anyone answered.
         if kind is not CopyKind.SCRATCH:
@@ -150,6 +154,16 @@ class RecordingServicer(RecordingServiceServicer):
             raise Unavailable(f"the erasure goes on ({recording.reason}): ask again", reason="ERASURE_PENDING")
         [told] = await self._told(recording)
         return rpc.EraseRecordingResponse(recording=told)
+
+    def _wrong_with(self, kind: CopyKind, bucket: str, key: str) -> str:
+        """Why no copy of this kind can lie there, and what to do; empty where it can."""
+        if kind is CopyKind.MP3 and bucket != self._audio_bucket:
+            return f"an mp3 belongs into {self._audio_bucket}"
+        if len(key.encode()) > _LONGEST_KEY_BYTES or not key.isprintable():
+            return f"name a key of at most {_LONGEST_KEY_BYTES} bytes of UTF-8, without control characters"
+        if len(bucket) > _LONGEST_INSTANCE or not bucket.isprintable():
+            return f"name the instance by at most {_LONGEST_INSTANCE} printable characters: set ASSENT_INSTANCE"
+        return ""
 
     async def _known(self, recording_id: str) -> Recording:
         recording = await self._recordings.get(recording_id)
@@ -254,8 +268,11 @@ def _read_token(token: str) -> tuple[datetime, str] | None:
         return None
     try:
         moment, recording_id = json.loads(base64.urlsafe_b64decode(token))
-        return datetime.fromisoformat(moment), str(recording_id)
-    except (ValueError, TypeError) as error:
+        discovered_at = datetime.fromisoformat(moment)
+        if discovered_at.tzinfo is None or len(recording_id) > _LONGEST_ID or not recording_id.isprintable():
+            raise ValueError("no place in a list")
+        return discovered_at.astimezone(UTC), recording_id
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InvalidArgument(
             "page_token is not one of ours: begin anew without it", reason="PAGE_TOKEN_INVALID"
         ) from error

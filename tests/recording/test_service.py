@@ -1,6 +1,8 @@
 """RecordingService over mutual TLS, as its callers see it."""
 
 import asyncio
+import base64
+import json
 from collections.abc import AsyncIterator, Awaitable
 from typing import TYPE_CHECKING
 
@@ -318,8 +320,6 @@ async def test_what_nobody_knows_is_not_found(world: World, service: "RecordingS
         rpc.ListRecordingsRequest(),
         rpc.ListRecordingsRequest(meeting_id="m", page_size=-1),
         rpc.ListRecordingsRequest(meeting_id="m", page_size=201),
-        rpc.ListRecordingsRequest(meeting_id="m", page_token="nonsense"),
-        rpc.ListRecordingsRequest(meeting_id="m", page_token="WzEsMl0="),
     ],
 )
 async def test_requests_that_cannot_succeed_are_refused(
@@ -327,3 +327,59 @@ async def test_requests_that_cannot_succeed_are_refused(
 ) -> None:
     with pytest.raises(InvalidArgument):
         await service.ListRecordings(request_)
+
+
+def token(content: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "page_token",
+    [
+        "nonsense",
+        "ü",
+        base64.urlsafe_b64encode(b"[" * 200_000).decode(),
+        token([1, 2]),
+        token({"a": 1, "b": 2}),
+        token(["2026-01-01T00:00:00+00:00"]),
+        token(["2026-01-01T00:00:00+00:00", 5]),
+        token(["2026-01-01T00:00:00", "r-1"]),
+        token(["9999-12-31T23:59:59-23:59", "r-1"]),
+        token(["0001-01-01T00:00:00+23:59", "r-1"]),
+        token(["2026-01-01T00:00:00+00:00", "r\0"]),
+        token(["2026-01-01T00:00:00+00:00", "\ud800"]),
+        token(["2026-01-01T00:00:00+00:00", "r" * 5000]),
+    ],
+)
+async def test_a_page_token_that_is_not_ours_is_refused(service: "RecordingServiceAsyncStub", page_token: str) -> None:
+    with pytest.raises(InvalidArgument, match="begin anew") as raised:
+        await service.ListRecordings(rpc.ListRecordingsRequest(meeting_id="m", page_token=page_token))
+    assert raised.value.reason == "PAGE_TOKEN_INVALID"
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "advice"),
+    [
+        (pb.COPY_KIND_MP3, {"key": "x" * 1025}, "at most 1024 bytes"),
+        (pb.COPY_KIND_MP3, {"key": "ü" * 513}, "at most 1024 bytes"),
+        (pb.COPY_KIND_MP3, {"key": "a\0b"}, "without control characters"),
+        (pb.COPY_KIND_SCRATCH, {"key": "".join(map(str, range(5000)))}, "at most 1024 bytes"),
+        (pb.COPY_KIND_SCRATCH, {"key": "a.wav", "bucket": "i" * 254}, "ASSENT_INSTANCE"),
+        (pb.COPY_KIND_SCRATCH, {"key": "a.wav", "bucket": "i\n"}, "ASSENT_INSTANCE"),
+    ],
+)
+async def test_a_place_that_no_store_has_is_refused(
+    world: World, service: "RecordingServiceAsyncStub", kind: pb.CopyKind.ValueType, place: dict[str, str], advice: str
+) -> None:
+    recording = await world.arrive()
+    named = {"bucket": world.cloud.audio, **place}
+    with pytest.raises(InvalidArgument, match=advice) as raised:
+        await service.RegisterCopy(rpc.RegisterCopyRequest(recording_id=recording.recording_id, kind=kind, **named))
+    assert raised.value.reason == "COPY_PLACE_INVALID"
+    assert [one.kind for one in await world.recordings.copies(recording.recording_id)] == [CopyKind.ORIGINAL]
+
+
+async def test_the_longest_place_that_s3_has_is_registered(world: World, service: "RecordingServiceAsyncStub") -> None:
+    recording = await world.arrive()
+    key = "ü" * 512
+    assert (await service.RegisterCopy(mp3(world, recording.recording_id, key))).copy.key == key
