@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from assent.meeting.v1 import meeting_pb2, meeting_service_pb2
 
 from chassis.errors import NotFound
-from recording_svc.domain.recordings import Match, Recording, StaleError
+from recording_svc.domain.recordings import Match, Recording, StaleError, State
 from recording_svc.matching import assign
 from recording_svc.operator.desk import Action, Desk
 from recording_svc.operator.waiting import Waiting, too_long
@@ -49,6 +49,11 @@ class Operator:
     async def stuck(self) -> list[Waiting]:
         """What waits longer than it should, the longest first; at most MOST_LISTED recordings are looked at."""
         return too_long(await self._desk.waiting(MOST_LISTED), self._now())
+
+    async def waiting(self) -> int:
+        """How many are neither kept nor erased, whether `stuck` looks at all of them or not."""
+        states = (await self._desk.figures()).recordings
+        return sum(number for state, number in states.items() if state not in (State.KEPT, State.ERASED))
 
     async def retry(self, recording_id: str) -> None:
         """Have one recording looked at now. Raises NotFound."""

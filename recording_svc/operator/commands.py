@@ -21,13 +21,14 @@ from chassis.errors import ServiceError
 from recording_svc.clients import open_s3_and_sqs
 from recording_svc.domain.recordings import StaleError
 from recording_svc.matching import NotAssignableError
-from recording_svc.operator import screen
+from recording_svc.operator import actions, screen
 from recording_svc.operator.actions import Operator
 from recording_svc.operator.desk import Action, Desk
 from recording_svc.operator.postgres import PostgresDesk
 from recording_svc.operator.redrive import RedriveInterruptedError, depth, redrive
 from recording_svc.settings import Settings
 from recording_svc.store.postgres import PostgresRecordings
+from recording_svc.terminal import plain
 
 _NOBODY = "(not named)"
 
@@ -49,11 +50,11 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     stuck = commands.add_parser("stuck", help="list what is not kept or erased for too long, why, and what to do")
     retry = commands.add_parser("retry", help="have a recording looked at now")
     which = retry.add_mutually_exclusive_group(required=True)
-    which.add_argument("recording_id", nargs="?", help="as `stuck` lists it")
+    which.add_argument("recording_id", nargs="?", type=_id, help="as `stuck` lists it")
     which.add_argument("--all", action="store_true", help="all that are neither kept nor erased")
     match = commands.add_parser("match", help="say by hand which meetings an unmatched recording belongs to")
-    match.add_argument("recording_id")
-    match.add_argument("meeting_ids", nargs="+", metavar="MEETING_ID")
+    match.add_argument("recording_id", type=_id)
+    match.add_argument("meeting_ids", nargs="+", type=_id, metavar="MEETING_ID")
     match.add_argument("--operator", required=True, type=_said, help="who says so")
     match.add_argument("--why", required=True, type=_said, help="what makes it sure")
     dead = commands.add_parser("redrive", help="bring dead letters back to the recordings queue")
@@ -97,7 +98,10 @@ async def _opened(settings: Settings, name: str) -> AsyncIterator[Room]:
 async def _stuck(given: argparse.Namespace, room: Room) -> int:
     found, now = await room.operator.stuck(), _now()
     _say(*([screen.stuck_json(found, now)] if given.json else screen.stuck_lines(found, now)))
-    if not found:
+    waiting = await room.operator.waiting()
+    if waiting > actions.MOST_LISTED:
+        print(f"only the {actions.MOST_LISTED} that came first were looked at, of {waiting} that wait", file=sys.stderr)  # noqa: T201
+    elif not found:
         print("nothing waits longer than it should", file=sys.stderr)  # noqa: T201
     return 0
 
@@ -127,8 +131,8 @@ async def _redrive(given: argparse.Namespace, room: Room) -> int:
 
 
 async def _audit(given: argparse.Namespace, room: Room) -> int:
-    actions = await room.desk.actions(given.limit)
-    _say(*([screen.actions_json(actions)] if given.json else screen.action_lines(actions)))
+    done = await room.desk.actions(given.limit)
+    _say(*([screen.actions_json(done)] if given.json else screen.action_lines(done)))
     return 0
 
 
@@ -142,9 +146,16 @@ COMMANDS: dict[str, Command] = {
 
 
 def _said(text: str) -> str:
-    if not text.strip():
-        raise argparse.ArgumentTypeError("must say something")
+    # A line of the audit must be one action's, and look like what it is.
+    if not text.strip() or not text.isprintable():
+        raise argparse.ArgumentTypeError("must be printable text on one line, and say something")
     return text.strip()
+
+
+def _id(text: str) -> str:
+    if not text or not text.isprintable():
+        raise argparse.ArgumentTypeError("an id is printable text and not empty: see `stuck`, GET /v1/rooms/…/meetings")
+    return text
 
 
 def _count(text: str) -> int:
@@ -163,7 +174,7 @@ def _say(*lines: str) -> None:
 
 
 def _fail(why: str) -> int:
-    print(why, file=sys.stderr)  # noqa: T201  its answer
+    print("\n".join(plain(line) for line in why.splitlines()), file=sys.stderr)  # noqa: T201  its answer
     return 1
 
 

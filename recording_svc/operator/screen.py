@@ -8,13 +8,16 @@ from typing import Any
 from recording_svc.operator.actions import Assigned
 from recording_svc.operator.desk import Action
 from recording_svc.operator.waiting import Waiting
+from recording_svc.terminal import plain
 
 
 def stuck_lines(found: Sequence[Waiting], now: datetime) -> list[str]:
     """One line each: id, object key, state, reason, since when, what to do."""
     return [
-        f"{one.recording.recording_id}  {one.recording.object_key}  {one.recording.state.upper()} "
-        f"{one.recording.reason}  since {_time(one.since)} ({_age(now - one.since)})  {one.what_to_do}"
+        plain(
+            f"{one.recording.recording_id}  {one.recording.object_key}  {one.recording.state.upper()} "
+            f"{one.recording.reason}  since {_time(one.since)} ({_age(now - one.since)})  {one.what_to_do}"
+        )
         for one in found
     ]
 
@@ -45,14 +48,17 @@ def assigned_lines(done: Assigned) -> list[str]:
     for one in done.meetings:
         begun = _time(one.start_time.ToDatetime(recording.discovered_at.tzinfo))
         lines.append(f"  {one.meeting_id}  room {one.room}  owner {one.owner_id}  begun {begun}")
-    return [*lines, "It is settled within seconds, by the answers of these meetings."]
+    lines.append("It is settled within seconds, by the answers of these meetings.")
+    return [plain(line) for line in lines]
 
 
 def action_lines(actions: Sequence[Action]) -> list[str]:
     """One line each: when, who, what, to which recording, details."""
     return [
-        f"{_time(one.at) if one.at else '-'}  {one.operator}  {one.action}  {one.recording_id or '-'}  "
-        f"{json.dumps(dict(one.details), ensure_ascii=False, sort_keys=True)}"
+        plain(
+            f"{_time(one.at) if one.at else '-'}  {one.operator}  {one.action}  {one.recording_id or '-'}  "
+            f"{json.dumps(dict(one.details), ensure_ascii=False, sort_keys=True)}"
+        )
         for one in actions
     ]
 

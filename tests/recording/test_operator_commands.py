@@ -12,8 +12,11 @@ from botocore.exceptions import ClientError
 from pydantic import TypeAdapter
 
 from chassis.channel import Tls
+from chassis.database import Database
 from recording_svc.domain.recordings import State
-from recording_svc.operator import commands
+from recording_svc.operator import actions, commands
+from recording_svc.operator.desk import Action
+from recording_svc.operator.postgres import PostgresDesk
 from recording_svc.operator.redrive import RedriveInterruptedError, depth, redrive
 from recording_svc.settings import Settings
 from recording_svc.store.postgres import PostgresRecordings
@@ -121,12 +124,83 @@ async def test_retries_one_or_all(run: Run, postgres_recordings: PostgresRecordi
         ("retry",), ("retry", "r-1", "--all"), ("match", "r-1", "--operator", "Ida", "--why", "so"),
         ("match", "r-1", "m-1", "--operator", "Ida"), ("match", "r-1", "m-1", "--why", "so"),
         ("match", "r-1", "m-1", "--operator", " ", "--why", "so"), ("redrive", "--limit", "0"),
+        ("match", "r-1", "", "--operator", "Ida", "--why", "so"),
+        ("match", "r-1", "m-1", "\udcff", "--operator", "Ida", "--why", "so"),
+        ("match", "r-1", "m\0", "--operator", "Ida", "--why", "so"),
+        ("match", "", "m-1", "--operator", "Ida", "--why", "so"), ("retry", ""), ("retry", "\udcff"),
     ],
 )  # fmt: skip
 def test_what_was_asked_wrongly_ends_with_2(arguments: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit) as ended:
         parsed(*arguments)
     assert ended.value.code == 2
+
+
+UNPRINTABLE = [
+    "Ida\n2026-11-22 11:00:00Z  Bob  match  r-1  {}", "Ida\r", "\x1b[2JIda", "Ida\u2028Bob", "\u202eadI", "\x9b2J",
+    "\udcff", "Ida\0",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", UNPRINTABLE)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("match", "r-1", "m-1", "--why", "so", "--operator"), ("match", "r-1", "m-1", "--operator", "Ida", "--why"),
+        ("retry", "r-1", "--operator"), ("redrive", "--operator"),
+    ],
+)  # fmt: skip
+def test_an_operator_cannot_forge_the_audit(
+    arguments: tuple[str, ...], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parsed(*arguments, text)
+    assert ended.value.code == 2
+    assert "printable text on one line" in capsys.readouterr().err
+
+
+async def test_what_others_named_is_shown_on_its_line_whatever_is_in_it(
+    run: Run, postgres_recordings: PostgresRecordings, neighbours: Neighbours, database_url: str
+) -> None:
+    key = "a room\x1b[2J\nforged-id  x  KEPT\u202e-2026-11-22T11:20:00Z.mp4"
+    recording = await taken_in(postgres_recordings, key)
+    await postgres_recordings.save(replace(recording, state=State.UNMATCHED, reason="NO_MEETING"))
+    [line] = (await run("stuck"))[1].splitlines()
+    assert r"a room\x1b[2J\nforged-id  x  KEPT\u202e-2026" in line
+    [told] = json.loads((await run("stuck", "--json"))[1])
+    assert told["object_key"] == key
+    neighbours.answers.owners["meeting-9"] = "owner\x1b[2J\n9"
+    said = ("--operator", "Zoë", "--why", "as she says: »ours«")
+    _, out, _ = await run("match", recording.recording_id, "meeting-9", *said)
+    assert len(out.splitlines()) == 3
+    assert r"owner\x1b[2J\n9" in out
+    async with Database(database_url) as database:
+        await PostgresDesk(database).note(Action("Eve\n2026", "retry\x1b", "r\n", {"why": "\x9b2J"}))
+    matched, noted = (await run("audit"))[1].splitlines()
+    assert "Zoë  match" in matched
+    assert "as she says: »ours«" in matched
+    assert r"Eve\n2026  retry\x1b  r\n" in noted
+    assert r"\x9b2J" in noted
+    assert json.loads((await run("audit", "--json"))[1])[1]["operator"] == "Eve\n2026"
+
+
+async def test_what_went_wrong_is_told_without_what_does_not_print(run: Run) -> None:
+    code, _, err = await run("stuck", tls_ca=Path("missing\x1b[2J.pem"))
+    assert (code, "\x1b" in err, r"missing\x1b[2J.pem" in err) == (1, False, True)
+
+
+async def test_stuck_says_where_it_did_not_look_at_all(
+    run: Run, postgres_recordings: PostgresRecordings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "MOST_LISTED", 2)
+    for number in range(2):
+        await taken_in(postgres_recordings, f"{number}-2026-11-22T11:20:00Z.mp4")
+    assert (await run("stuck"))[2] == ""
+    await taken_in(postgres_recordings, "one more-2026-11-22T11:20:00Z.mp4")
+    for arguments in (("stuck",), ("stuck", "--json")):
+        code, _, err = await run(*arguments)
+        assert code == 0
+        assert "only the 2 that came first were looked at, of 3 that wait" in err
 
 
 async def test_redrive_brings_dead_letters_back_and_counts_them(run: Run, cloud: Cloud) -> None:
