@@ -175,11 +175,11 @@ async def test_what_others_named_is_shown_on_its_line_whatever_is_in_it(
     assert len(out.splitlines()) == 3
     assert r"owner\x1b[2J\n9" in out
     async with Database(database_url) as database:
-        await PostgresDesk(database).note(Action("Eve\n2026", "retry\x1b", "r\n", {"why": "\x9b2J"}))
+        await PostgresDesk(database).note(Action("Eve\n2026", "retry\x1b", details={"why": "\x9b2J"}))
     matched, noted = (await run("audit"))[1].splitlines()
     assert "Zoë  match" in matched
     assert "as she says: »ours«" in matched
-    assert r"Eve\n2026  retry\x1b  r\n" in noted
+    assert r"Eve\n2026  retry\x1b  -  " in noted
     assert r"\x9b2J" in noted
     assert json.loads((await run("audit", "--json"))[1])[1]["operator"] == "Eve\n2026"
 
