@@ -40,8 +40,8 @@ class _Buckets(Connection):
             case _, {"delete": _}:
                 self._delete(bucket, body.decode())
             case _, {"uploads": _}:
-                self._say(f"<ListMultipartUploadsResult {_NAMESPACE}><IsTruncated>false</IsTruncated>"
-                          "</ListMultipartUploadsResult>")  # fmt: skip
+                self._say(f"<ListMultipartUploadsResult {_NAMESPACE}><Bucket>{bucket}</Bucket>"
+                          "<IsTruncated>false</IsTruncated></ListMultipartUploadsResult>")  # fmt: skip
             case _:
                 raise ValueError(f"an erasure asked for what this does not know: {target}")
 
@@ -61,7 +61,9 @@ class _Buckets(Connection):
         next_one += f"<NextVersionIdMarker>{page[-1][1]}</NextVersionIdMarker>" if more else ""
         truncated = f"<IsTruncated>{'true' if more else 'false'}</IsTruncated>"
         entries = "".join(_VERSION % one for one in page)
-        self._say(f"<ListVersionsResult {_NAMESPACE}>{truncated}{next_one}{entries}</ListVersionsResult>")
+        self._say(
+            f"<ListVersionsResult {_NAMESPACE}><Name>{bucket}</Name>{truncated}{next_one}{entries}</ListVersionsResult>"
+        )
 
     def _delete(self, bucket: str, asked: str) -> None:
         for key, version in _TO_DELETE.findall(asked):

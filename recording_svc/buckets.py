@@ -3,10 +3,9 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import groupby
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from recording_svc.domain.recordings import Arrival
 from recording_svc.listings import Mark
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3.type_defs import (
         DeleteMarkerEntryTypeDef,
         ErrorTypeDef,
+        ListMultipartUploadsOutputTypeDef,
         ListObjectVersionsOutputTypeDef,
         MultipartUploadTypeDef,
         ObjectVersionTypeDef,
@@ -28,6 +28,12 @@ _BATCH = 1000
 _GONE_ALREADY = {"NoSuchKey", "NoSuchVersion", "NoSuchUpload"}
 REFUSED = {"AccessDenied", "AllAccessDisabled", "MethodNotAllowed", "InvalidObjectState", "NoSuchBucket"}
 """Error codes that no repetition mends."""
+
+
+class ListingError(BotoCoreError):
+    """What came is no listing of what was asked for: that nothing is in it proves nothing."""
+
+    fmt = "no listing of {bucket} {prefix!r}: {fault}"
 
 
 class _Where(TypedDict):
@@ -66,42 +72,56 @@ class AudioBuckets:
 
     async def versions_of(self, bucket: str, key: str) -> list[Arrival]:
         """The versions that a key has now, newest first. In a bucket without versions the id is "null"."""
-        return [_arrival(one) for one in await self.list_key(bucket, key) if one.kind is RemnantKind.VERSION]
+        return [_arrival(one) for one in await self.versions_at(bucket, key) if one.kind is RemnantKind.VERSION]
 
-    async def list_key(self, bucket: str, key: str) -> list[Remnant]:
-        """Everything that lies under exactly this key."""
+    async def versions_at(self, bucket: str, key: str) -> list[Remnant]:
+        """Every version and delete marker under exactly this key."""
         found: list[Remnant] = []
-        async for page in self._version_pages(bucket, key):
+        async for page, _ in self.list_versions(bucket, prefix=key):
             found += [one for one in page if one.key == key]
             # Keys come in order: a longer one that begins alike means that ours is through.
             if page and max(one.key for one in page) > key:
                 break
-        return found + [one for one in await self.list_uploads(bucket, key) if one.key == key]
+        return found
+
+    async def uploads_at(self, bucket: str, key: str) -> list[Remnant]:
+        """Every unfinished upload of exactly this key."""
+        return [one for one in await self.list_uploads(bucket, key) if one.key == key]
 
     async def list_versions(
-        self, bucket: str, after: Mark | None = None
+        self, bucket: str, after: Mark | None = None, prefix: str = ""
     ) -> AsyncIterator[tuple[list[Remnant], Mark | None]]:
-        """The whole bucket's versions and delete markers, a page at a time, each with where the next one begins."""
+        """The whole bucket's versions and delete markers, a page at a time, each with where the next one begins.
+
+        Raises ListingError, beside botocore's errors.
+        """
         while True:
-            page = await self._s3.list_object_versions(Bucket=bucket, MaxKeys=_BATCH, **_markers(after))
-            after = _mark(page) if page.get("IsTruncated") else None
-            yield _remnants(bucket, page), after
-            if after is None:
+            page = await self._s3.list_object_versions(
+                Bucket=bucket, Prefix=prefix, MaxKeys=_BATCH, **_version_markers(after)
+            )
+            following = _next(page, "Name", bucket, prefix, ("NextKeyMarker", "NextVersionIdMarker"), after)
+            yield _remnants(bucket, page), following
+            if following is None:
                 return
+            after = following
 
     async def list_uploads(self, bucket: str, prefix: str = "") -> list[Remnant]:
-        """Uploads that were begun and neither completed nor aborted."""
-        pages = self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix)
-        return [_upload(bucket, one) async for page in pages for one in page.get("Uploads", [])]
+        """Uploads that were begun and neither completed nor aborted. Raises ListingError, beside botocore's errors."""
+        found: list[Remnant] = []
+        after: Mark | None = None
+        while True:
+            page = await self._s3.list_multipart_uploads(Bucket=bucket, Prefix=prefix, **_upload_markers(after))
+            found += [_upload(bucket, one) for one in page.get("Uploads", [])]
+            after = _next(page, "Bucket", bucket, prefix, ("NextKeyMarker", "NextUploadIdMarker"), after)
+            if after is None:
+                return found
 
-    async def delete(self, remnants: Sequence[Remnant]) -> list[Refusal]:
-        """Ask S3 to remove these. Whether they are gone tells only the next listing."""
+    async def delete(self, bucket: str, remnants: Sequence[Remnant]) -> list[Refusal]:
+        """Ask S3 to remove these, all of one bucket. Whether they are gone tells only the next listing."""
         refusals: list[Refusal] = []
         objects = [one for one in remnants if one.kind is not RemnantKind.UPLOAD]
-        for bucket, group in groupby(sorted(objects, key=lambda one: one.bucket), key=lambda one: one.bucket):
-            of_bucket = list(group)
-            for start in range(0, len(of_bucket), _BATCH):
-                refusals += await self._delete_batch(bucket, of_bucket[start : start + _BATCH])
+        for start in range(0, len(objects), _BATCH):
+            refusals += await self._delete_batch(bucket, objects[start : start + _BATCH])
         for upload in remnants:
             if upload.kind is RemnantKind.UPLOAD:
                 refusals += await self._abort(upload)
@@ -125,13 +145,6 @@ class AudioBuckets:
             return (await self._s3.get_object_legal_hold(**where))["LegalHold"].get("Status") == "ON"
         except ClientError:
             return False
-
-    async def _version_pages(self, bucket: str, prefix: str) -> AsyncIterator[list[Remnant]]:
-        pages = self._s3.get_paginator("list_object_versions").paginate(
-            Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": _BATCH}
-        )
-        async for page in pages:
-            yield _remnants(bucket, page)
 
     async def _delete_batch(self, bucket: str, batch: Sequence[Remnant]) -> list[Refusal]:
         by_id = {(one.key, one.version_id): one for one in batch}
@@ -173,12 +186,17 @@ def _refusal(remnant: Remnant, error: ClientError) -> Refusal:
     return Refusal(remnant, error.response["Error"]["Code"], error.response["Error"].get("Message") or "")
 
 
-class _Markers(TypedDict, total=False):
+class _VersionMarkers(TypedDict, total=False):
     KeyMarker: str
     VersionIdMarker: str
 
 
-def _markers(after: Mark | None) -> _Markers:
+class _UploadMarkers(TypedDict, total=False):
+    KeyMarker: str
+    UploadIdMarker: str
+
+
+def _version_markers(after: Mark | None) -> _VersionMarkers:
     """S3 takes no empty marker of a version."""
     if after is None:
         return {}
@@ -187,8 +205,37 @@ def _markers(after: Mark | None) -> _Markers:
     )
 
 
-def _mark(page: "ListObjectVersionsOutputTypeDef") -> Mark:
-    return Mark(page["NextKeyMarker"], page.get("NextVersionIdMarker", ""))
+def _upload_markers(after: Mark | None) -> _UploadMarkers:
+    return {"KeyMarker": after.key, "UploadIdMarker": after.version_id} if after else {}
+
+
+def _next(
+    page: "ListObjectVersionsOutputTypeDef | ListMultipartUploadsOutputTypeDef",
+    named: str,
+    bucket: str,
+    prefix: str,
+    markers: tuple[str, str],
+    after: Mark | None,
+) -> Mark | None:
+    """Where the listing goes on after this page; None at its end.
+
+    Raises ListingError where the page does not say that it is what was asked for: whatever else answers with a
+    200 (a proxy, another bucket's server) would otherwise pass for a bucket in which nothing lies.
+    """
+    said: dict[str, Any] = dict(page)
+    # Not every server repeats the prefix.
+    if said.get(named) != bucket or (said.get("Prefix") or prefix) != prefix:
+        fault = f"it is of {said.get(named)!r} {said.get('Prefix')!r}"
+    elif said.get("IsTruncated") is False:
+        return None
+    elif said.get("IsTruncated") is not True:
+        fault = "it does not say whether it is whole"
+    else:
+        following = Mark(said.get(markers[0]) or "", said.get(markers[1]) or "")
+        if following.key and following != after:
+            return following
+        fault = "it is not whole and does not say where it goes on"
+    raise ListingError(bucket=bucket, prefix=prefix, fault=fault)
 
 
 def _remnants(bucket: str, page: "ListObjectVersionsOutputTypeDef") -> list[Remnant]:

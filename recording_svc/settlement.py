@@ -1,6 +1,6 @@
 """Decides what happens to a recording's audio, and carries it out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -131,7 +131,8 @@ class Settlement:
         copies = await self._recordings.copies(recording.recording_id)
 
         async def note(remnants: Sequence[Remnant]) -> None:
-            await self._recordings.note_found(recording.recording_id, remnants, self._now())
+            nonlocal recording
+            recording = await self._recordings.note_found(recording, remnants, self._now())
 
         outcome = await self._erasure.erase(places_of(recording, copies), note)
         if isinstance(outcome, Gone):
@@ -181,7 +182,13 @@ class Settlement:
         # A legal hold has no end, whatever other versions' locks have.
         until = outcome.until if outcome.reason == OBJECT_LOCKED else None
         step = Step(State.BLOCKED, outcome.reason, again_at, blocked_until=until)
-        return await self._save(recording, move(recording, step), copies=blocked)
+        began = recording.removal_began and not await self._is_whole(recording, outcome.left)
+        return await self._save(recording, replace(move(recording, step), removal_began=began), copies=blocked)
+
+    async def _is_whole(self, recording: Recording, left: Iterable[Remnant]) -> bool:
+        """Whether everything that was to be removed was refused and is there: a grant may still keep it."""
+        there = {_identity(one) for one in left}
+        return {_identity(one) for one in await self._recordings.removed(recording.recording_id)} <= there
 
     async def _look_back(self, recording: Recording) -> Recording:
         """See whether erased audio is still gone; where somebody put it again, erase it again."""
@@ -213,6 +220,10 @@ class Settlement:
 async def with_bounds(recordings: Recordings, recording: Recording) -> Recording:
     """The recording, knowing whether what came before it under the same key was erased."""
     return bound(recording, await recordings.of_versions(recording.bucket, [recording.object_key]))
+
+
+def _identity(one: Remnant) -> tuple[str, ...]:
+    return one.kind, one.bucket, one.key, one.version_id
 
 
 def _is_held(copy: Copy) -> bool:

@@ -40,17 +40,17 @@ async def test_one_short_round_prints_the_tables(stack: Stack, capsys: pytest.Ca
 async def test_what_was_left_by_a_deletion_that_nobody_checked_fails_it(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real_list, real_delete = AudioBuckets.list_key, AudioBuckets.delete
+    real_list, real_delete = AudioBuckets.versions_at, AudioBuckets.delete
     deleted = set[tuple[str, str]]()
 
-    async def list_key(self: AudioBuckets, bucket: str, key: str) -> list[Remnant]:
+    async def versions_at(self: AudioBuckets, bucket: str, key: str) -> list[Remnant]:
         return [] if (bucket, key) in deleted else await real_list(self, bucket, key)
 
-    async def forget_one(self: AudioBuckets, remnants: Sequence[Remnant]) -> list[Refusal]:
+    async def forget_one(self: AudioBuckets, bucket: str, remnants: Sequence[Remnant]) -> list[Refusal]:
         deleted.update((one.bucket, one.key) for one in remnants)
-        return await real_delete(self, remnants[:-1])
+        return await real_delete(self, bucket, remnants[:-1])
 
-    monkeypatch.setattr(AudioBuckets, "list_key", list_key)
+    monkeypatch.setattr(AudioBuckets, "versions_at", versions_at)
     monkeypatch.setattr(AudioBuckets, "delete", forget_one)
     assert await erasure.measure(stack, RATES_ONLY) == 1
     assert re.search(r"0 not certified, [1-9]\d* objects left", capsys.readouterr().out)

@@ -106,12 +106,21 @@ def move(recording: Recording, step: Step) -> Recording:
         recording,
         state=step.state,
         reason=step.reason,
-        grounds=step.grounds or (recording.grounds if step.state in GOING else None),
+        grounds=_grounds_after(recording, step),
         blocked_until=step.blocked_until,
         next_look_at=step.look_at,
         # Whatever stands in the way of an erasure, and however that changes, the pauses grow.
         looks=recording.looks + 1 if same and (step.reason == recording.reason or step.state is State.ERASING) else 0,
     )
+
+
+def _grounds_after(recording: Recording, step: Step) -> Grounds | None:
+    """The step's; the recording's own where they say the same, since they tell since when the audio has to go."""
+    before, new = recording.grounds, step.grounds
+    if step.state not in GOING or before is None or new is None:
+        return new or (before if step.state in GOING else None)
+    same = (before.reason, before.refusals, before.deadline) == (new.reason, new.refusals, new.deadline)
+    return before if same else new
 
 
 def judge(recording: Recording, opinion: Opinion, now: datetime, times: Times) -> Step:
@@ -149,8 +158,8 @@ def _weigh(recording: Recording, opinion: Opinion, now: datetime, times: Times) 
     over = retention_ends(recording)
     if over and over <= now:
         return _erase(Grounds("RETENTION_OVER", now, (), verdict.rests_on, over), now)
-    soon = now + times.recheck
-    return Step(State.KEPT, verdict.reason, min(over, soon) if over else soon)
+    later = now + times.backoff(times.recheck, recording.looks, 2 * times.recheck)
+    return Step(State.KEPT, verdict.reason, min(over, later) if over else later)
 
 
 def _after_failure(recording: Recording, step: Step, now: datetime, times: Times) -> Step:
@@ -171,15 +180,19 @@ def bound(recording: Recording, versions: Iterable[Recording]) -> Recording:
     Its transcript was made when that one was erased; what comes again under its name must not bring the audio back,
     whatever the answers say by now.
     """
-    erased = [
-        one.grounds
+    binding = [
+        (one.grounds, one.match)
         for one in versions
         if one.recording_id != recording.recording_id
         and (one.state is State.ERASED or one.removal_began)
         and one.grounds is not None
         and one.grounds.decided_at < recording.discovered_at
     ]
-    return replace(recording, bound_by=max(erased, key=lambda grounds: grounds.decided_at, default=None))
+    if not binding:
+        return recording
+    grounds, match = max(binding, key=lambda pair: pair[0].decided_at)
+    # It may never be matched any more, and its meeting's certificate has to name it.
+    return replace(recording, bound_by=grounds, match=recording.match if recording.match.meeting_ids else match)
 
 
 def retention_ends(recording: Recording) -> datetime | None:

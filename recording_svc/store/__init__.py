@@ -62,7 +62,7 @@ class Recordings(Protocol):
     ) -> Recording:
         """Write a changed recording, and the new state of its copies by kind.
 
-        Raises StaleError when it was changed since it was read. `removal_began` is left to `note_found`.
+        Raises StaleError when it was changed since it was read.
         """
 
     async def announce(self, *events: Message) -> None:
@@ -92,8 +92,11 @@ class Recordings(Protocol):
     async def release_scratch(self, instance: str, recording_id: str, now: datetime) -> list[str]:
         """Mark an instance's scratch of one recording, or with "" of all, as wiped. Returns the recordings."""
 
-    async def note_found(self, recording_id: str, remnants: Sequence[Remnant], now: datetime) -> None:
-        """Commit what is about to be removed; from here the erasure is carried through."""
+    async def note_found(self, recording: Recording, remnants: Sequence[Remnant], now: datetime) -> Recording:
+        """Commit what is about to be removed; from here the erasure is carried through.
+
+        Raises StaleError when the recording was changed since it was read: somebody may have decided otherwise.
+        """
 
     async def removed(self, recording_id: str) -> list[Remnant]:
         """Everything that erasures of a recording found and removed."""

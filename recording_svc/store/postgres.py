@@ -32,7 +32,7 @@ from recording_svc.store.tables import (
 )
 
 _R, _C = RECORDINGS.c, COPIES.c
-_WRITTEN = ", ".join(column.name for column in _R if column.name != "removal_began")
+_WRITTEN = ", ".join(column.name for column in _R)
 _PLACED = ", ".join(column.name for column in _C)
 # One statement whatever their number: the text is planned once.
 _TAKE_IN = f"""
@@ -102,15 +102,14 @@ class PostgresRecordings:
         written = replace(recording, revision=recording.revision + 1)
         same = (_R.recording_id == recording.recording_id) & (_R.revision == recording.revision)
         async with self._database.begin() as connection:
-            write = update(RECORDINGS).where(same).values(recording_values(written))
-            begun = await connection.scalar(write.returning(_R.removal_began))
-            if begun is None:
+            stored = await connection.execute(update(RECORDINGS).where(same).values(recording_values(written)))
+            if not stored.rowcount:
                 raise StaleError(recording.recording_id)
             for kind, state in (copies or {}).items():
                 await _set_copies(connection, recording, kind, state)
             if events:
                 await outbox.put(connection, *events)
-        return replace(written, removal_began=begun)
+        return written
 
     async def announce(self, *events: Message) -> None:
         async with self._database.begin() as connection:
@@ -128,7 +127,8 @@ class PostgresRecordings:
         due = (
             select(_R.recording_id)
             .where(_R.next_look_at <= now)
-            .order_by(_R.next_look_at)
+            # What is kept can wait for what must go, or is not decided yet.
+            .order_by(_R.state == State.KEPT, _R.next_look_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
@@ -176,16 +176,21 @@ class PostgresRecordings:
         async with self._database.begin() as connection:
             return sorted(set(await connection.scalars(wiped)))
 
-    async def note_found(self, recording_id: str, remnants: Sequence[Remnant], now: datetime) -> None:
+    async def note_found(self, recording: Recording, remnants: Sequence[Remnant], now: datetime) -> Recording:
+        recording_id, following = recording.recording_id, recording.revision + 1
+        same = (_R.recording_id == recording_id) & (_R.revision == recording.revision)
         uploads = {(one.bucket, one.key) for one in remnants if one.kind is RemnantKind.UPLOAD}
         async with self._database.begin() as connection:
+            begin = update(RECORDINGS).where(same & _R.state.in_((State.ERASING, State.BLOCKED)))
+            # Whoever lost the hold of the recording without knowing must not remove what another has granted since.
+            if not (await connection.execute(begin.values(removal_began=True, revision=following))).rowcount:
+                raise StaleError(recording_id)
             rows = [remnant_values(recording_id, one, now) for one in remnants]
             await connection.execute(insert(REMOVED).on_conflict_do_nothing(), rows)
             for bucket, key in sorted(uploads):
                 values = _copy_values(recording_id, CopyKind.MULTIPART, bucket, key, now)
                 await connection.execute(insert(COPIES).values(values).on_conflict_do_nothing())
-            begun = update(RECORDINGS).where(_R.recording_id == recording_id).values(removal_began=True)
-            await connection.execute(begun)
+        return replace(recording, removal_began=True, revision=following)
 
     async def removed(self, recording_id: str) -> list[Remnant]:
         query = select(REMOVED).where(REMOVED.c.recording_id == recording_id)

@@ -97,7 +97,7 @@ REMOVED = Table(
 
 
 def recording_values(recording: Recording) -> dict[str, Any]:
-    """A recording's columns, without those that only their own operations write."""
+    """A recording's columns."""
     grounds, transcription = recording.grounds, recording.transcription
     return {
         "recording_id": recording.recording_id,
@@ -119,6 +119,7 @@ def recording_values(recording: Recording) -> dict[str, Any]:
         "duration_ms": transcription.duration_ms,
         "transcript_finished_at": transcription.finished_at,
         "grounds": None if grounds is None else _grounds_values(grounds),
+        "removal_began": recording.removal_began,
         "erase_requested_at": recording.erase_requested_at,
         "erased_at": recording.erased_at,
         "blocked_until": recording.blocked_until,

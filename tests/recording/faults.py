@@ -17,8 +17,6 @@ class FaultyS3:
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(self._s3, name)
-        if name == "get_paginator":
-            return self._paginator
         if not name.startswith(("delete_", "abort_", "list_")):
             return real
 
@@ -32,23 +30,6 @@ class FaultyS3:
             return reply
 
         return call
-
-    def _paginator(self, operation: str) -> Any:
-        real = self._s3.get_paginator(operation)
-        outer = self
-
-        class Paginator:
-            async def _pages(self, **arguments: Any) -> Any:
-                outer.calls.append(operation)
-                if operation in outer.before:
-                    outer.before[operation](**arguments)
-                async for page in real.paginate(**arguments):
-                    yield page
-
-            def paginate(self, **arguments: Any) -> Any:
-                return self._pages(**arguments)
-
-        return Paginator()
 
 
 def denied(operation: str, code: str = "AccessDenied") -> ClientError:

@@ -70,7 +70,7 @@ class MemoryRecordings:
         current = self._rows[recording.recording_id]
         if current.revision != recording.revision:
             raise StaleError(recording.recording_id)
-        written = replace(recording, revision=recording.revision + 1, removal_began=current.removal_began)
+        written = replace(recording, revision=recording.revision + 1)
         self._rows[recording.recording_id] = written
         for copy in await self.copies(recording.recording_id):
             state = (copies or {}).get(copy.kind, copy.state)
@@ -95,7 +95,7 @@ class MemoryRecordings:
 
     async def claim_due(self, now: datetime, again_at: datetime, limit: int) -> list[str]:
         due = [one for one in self._rows.values() if one.next_look_at and one.next_look_at <= now]
-        claimed = sorted(due, key=lambda one: one.next_look_at or now)[:limit]
+        claimed = sorted(due, key=lambda one: (one.state is State.KEPT, one.next_look_at or now))[:limit]
         for one in claimed:
             self._rows[one.recording_id] = replace(one, next_look_at=again_at)
         return [one.recording_id for one in claimed]
@@ -138,13 +138,19 @@ class MemoryRecordings:
             self._copies[copy.copy_id] = replace(copy, state=CopyState.GONE, gone_at=now)
         return sorted({copy.recording_id for copy in held})
 
-    async def note_found(self, recording_id: str, remnants: Sequence[Remnant], now: datetime) -> None:
+    async def note_found(self, recording: Recording, remnants: Sequence[Remnant], now: datetime) -> Recording:
+        recording_id = recording.recording_id
+        current = self._rows[recording_id]
+        if current.revision != recording.revision or current.state not in (State.ERASING, State.BLOCKED):
+            raise StaleError(recording_id)
         kept = self._removed.setdefault(recording_id, {})
         for one in remnants:
             kept.setdefault((one.bucket, one.key, one.kind, one.version_id), one)
             if one.kind is RemnantKind.UPLOAD:
                 self._add(recording_id, CopyKind.MULTIPART, one.bucket, one.key)
-        self._rows[recording_id] = replace(self._rows[recording_id], removal_began=True)
+        following = recording.revision + 1
+        self._rows[recording_id] = replace(current, removal_began=True, revision=following)
+        return replace(recording, removal_began=True, revision=following)
 
     async def removed(self, recording_id: str) -> list[Remnant]:
         kept = self._removed.get(recording_id, {})

@@ -1,6 +1,6 @@
 """Every step that is taken outside the process: writes, calls to S3 and SQS, events. It can end at each."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any, Protocol
 
 _WRITES = (
@@ -65,8 +65,6 @@ class Stepwise:
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(self._outside, name)
-        if name == "get_paginator":
-            return self._paginator
         return self._stepwise(name, real) if name in _WRITES or name.startswith(_CALLS) else real
 
     def _stepwise(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,18 +75,6 @@ class Stepwise:
             return reply
 
         return call
-
-    def _paginator(self, operation: str) -> Any:
-        real, steps = self._outside.get_paginator(operation), self._steps
-
-        class Paginator:
-            async def paginate(self, **arguments: Any) -> AsyncIterator[Any]:
-                number = steps.begin(operation)
-                async for page in real.paginate(**arguments):
-                    yield page
-                steps.end(number)
-
-        return Paginator()
 
 
 def _said(name: str, arguments: tuple[Any, ...]) -> str:

@@ -90,6 +90,10 @@ def silent(**_: Any) -> Any:
     return {}
 
 
+def empty(**asked: Any) -> Any:
+    return {"Name": asked["Bucket"], "Prefix": asked["Prefix"], "IsTruncated": False}
+
+
 @pytest.mark.parametrize(
     ("operation", "fault", "said"),
     [
@@ -99,7 +103,8 @@ def silent(**_: Any) -> Any:
         ("delete_objects", silent, "DELETION_INCOMPLETE"),
         ("list_object_versions", refusing, "S3_ACCESS_DENIED"),
         ("list_object_versions", away, "S3_UNREACHABLE"),
-        ("list_object_versions", silent, "was not listed"),
+        ("list_object_versions", silent, "S3_UNREACHABLE"),
+        ("list_object_versions", empty, "was not listed"),
     ],
 )
 async def test_a_bucket_that_refuses_is_said_and_no_recording_is_touched(
@@ -124,7 +129,7 @@ async def test_a_bucket_that_refuses_is_said_and_no_recording_is_touched(
 
 
 class Refusing(FaultyS3):
-    """One operation fails, also putting and paging."""
+    """One operation fails, also putting."""
 
     def __init__(self, s3: Any, operation: str, fault: Any) -> None:
         super().__init__(s3)
@@ -136,17 +141,6 @@ class Refusing(FaultyS3):
         if self._operation == "put_object":
             return self._fault(**arguments)
         return await self._s3.put_object(**arguments)
-
-    def _paginator(self, operation: str) -> Any:
-        if operation != self._operation:
-            return super()._paginator(operation)
-        fault = self._fault
-
-        class Pages:
-            async def paginate(self, **arguments: Any) -> Any:
-                yield fault(**arguments)
-
-        return Pages()
 
 
 async def test_two_replicas_do_not_take_each_others(

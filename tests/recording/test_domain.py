@@ -15,6 +15,7 @@ from recording_svc.domain.settling import (
     Step,
     Times,
     Verdict,
+    bound,
     judge,
     may_be_heard,
     move,
@@ -90,6 +91,33 @@ def test_waiting_looks_again_at_the_deadline() -> None:
 def test_a_deadline_that_should_have_passed_is_no_busy_loop() -> None:
     decided = step(recording(), Verdict(Decision.WAIT, "ANSWERS_AWAITED", decide_at=NOON - timedelta(hours=1)))
     assert decided.look_at == NOON + TIMES.retry
+
+
+def test_what_is_kept_is_looked_at_ever_more_seldom_and_within_d1s_quarter_of_an_hour() -> None:
+    waits = [step(replace(recording(state=State.KEPT), looks=looks)).look_at for looks in (0, 1, 9)]
+    assert waits == [NOON + TIMES.recheck, NOON + 2 * TIMES.recheck, NOON + 2 * TIMES.recheck]
+    assert 2 * TIMES.recheck < timedelta(minutes=15)
+
+
+def test_d3_what_is_bound_belongs_to_the_meetings_of_what_binds_it() -> None:
+    grounds = Grounds("SOMEBODY_REFUSED", NOON - timedelta(minutes=1))
+    erased = replace(recording(state=State.ERASED), recording_id="before", grounds=grounds)
+    new = bound(replace(recording(), match=Match()), [erased])
+    assert (new.bound_by, new.match) == (grounds, MATCH)
+    other = Match(("meeting-2",), "owner-2")
+    assert bound(replace(recording(), match=other), [erased]).match == other
+    assert bound(recording(), [recording()]).bound_by is None
+
+
+def test_the_grounds_stand_from_when_the_same_was_decided_first() -> None:
+    first = move(recording(), step(recording(), REFUSED))
+    later = NOON + timedelta(hours=1)
+    same = move(first, judge(first, Opinion(MATCH, REFUSED), later, TIMES))
+    assert same.grounds == first.grounds
+    second = replace(REFUSED, refusals=(Revision("meeting-1", 9),))
+    new = move(first, judge(first, Opinion(MATCH, second), later, TIMES))
+    assert new.grounds
+    assert (new.grounds.refusals, new.grounds.decided_at) == (second.refusals, later)
 
 
 def test_the_owner_erases_whatever_the_verdict_says() -> None:

@@ -137,18 +137,11 @@ async def test_one_whose_bucket_does_not_answer_keeps_none_of_nine_others_waitin
     announce_all(cloud, KEYS[:9])
     version = cloud.put(KEY)
     answer, s3 = asyncio.Event(), FaultyS3(cloud.s3)
-    real = s3.get_paginator
 
-    def silent(operation: str) -> Any:
-        class Pages:
-            async def paginate(self, **arguments: Any) -> Any:
-                await answer.wait()
-                async for page in real(operation).paginate(**arguments):
-                    yield page
+    async def answered(_: Any) -> None:
+        await answer.wait()
 
-        return Pages()
-
-    s3.get_paginator = silent  # type: ignore[attr-defined]
+    s3.after["list_object_versions"] = answered
     taking = asyncio.create_task(intake(cloud, recordings, clock, s3=s3).receive(wait_seconds=0))
 
     async def only_one_waits() -> bool:

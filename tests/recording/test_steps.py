@@ -67,7 +67,7 @@ class Circumstances:
             self._neighbours.refuse()
         if state in (E, B):
             error = unreachable() if state is E else denied("ListObjectVersions")
-            self.of_s3 = {"list_object_versions": _raising(error)}
+            self.of_s3 = dict.fromkeys(("list_object_versions", "list_multipart_uploads"), _raising(error))
 
 
 @dataclass

@@ -189,17 +189,44 @@ async def test_d3_no_copy_is_registered_once_erasure_began(recordings: Recording
 
 
 async def test_what_was_found_is_remembered_once_and_there_is_no_way_back(recordings: Recordings) -> None:
-    recording = await taken_in(recordings)
+    taken = await taken_in(recordings)
+    recording = await recordings.save(replace(taken, state=State.ERASING, grounds=GROUNDS))
     version = Remnant(RemnantKind.VERSION, "bucket", "a.mp4", "v1", 5, NOON)
     upload = Remnant(RemnantKind.UPLOAD, "bucket", "a.mp4", "u", 0, NOON)
-    await recordings.note_found(recording.recording_id, [version], NOON)
-    await recordings.note_found(recording.recording_id, [version, upload], NOON)
+    noted = await recordings.note_found(recording, [version], NOON)
+    assert (noted.removal_began, noted.revision) == (True, recording.revision + 1)
+    await recordings.note_found(noted, [version, upload], NOON)
     assert {one.version_id for one in await recordings.removed(recording.recording_id)} == {"v1", "u"}
     # A view from before must not undo it.
-    await recordings.save(replace(recording, reason="LATER"))
+    with pytest.raises(StaleError):
+        await recordings.save(replace(recording, reason="LATER"))
     assert (await known(recordings, recording.recording_id)).removal_began
     kinds = [copy.kind for copy in await recordings.copies(recording.recording_id)]
     assert sorted(kinds) == [CopyKind.MULTIPART, CopyKind.ORIGINAL]
+
+
+async def test_d4_nothing_is_removed_on_a_view_from_before(recordings: Recordings) -> None:
+    recording = await taken_in(recordings)
+    going = await recordings.save(replace(recording, state=State.ERASING, grounds=GROUNDS))
+    kept = await recordings.save(replace(going, state=State.KEPT, grounds=None))
+    version = Remnant(RemnantKind.VERSION, "bucket", "a.mp4", "v1", 5, NOON)
+    for view in (recording, going, kept):
+        with pytest.raises(StaleError):
+            await recordings.note_found(view, [version], NOON)
+    assert not (await known(recordings, recording.recording_id)).removal_began
+    assert await recordings.removed(recording.recording_id) == []
+
+
+async def test_d1_what_is_kept_is_looked_at_after_what_waits(recordings: Recordings) -> None:
+    states = {"a.mp4": State.KEPT, "b.mp4": State.UNDECIDED, "c.mp4": State.KEPT, "d.mp4": State.DISCOVERED}
+    ids = {}
+    for number, (key, state) in enumerate(states.items()):
+        taken = await taken_in(recordings, key)
+        at = NOON + timedelta(seconds=number)
+        ids[key] = (await recordings.save(replace(taken, state=state, next_look_at=at))).recording_id
+    later = NOON + timedelta(hours=1)
+    assert set(await recordings.claim_due(later, later + timedelta(hours=1), 2)) == {ids["b.mp4"], ids["d.mp4"]}
+    assert set(await recordings.claim_due(later, later + timedelta(hours=1), 9)) == {ids["a.mp4"], ids["c.mp4"]}
 
 
 async def test_copies_change_with_the_recording(recordings: Recordings) -> None:
