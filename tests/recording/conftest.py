@@ -11,16 +11,24 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from aiobotocore.session import get_session
 from assent.recording.v1 import recording_events_pb2
+from assent.recording.v1 import recording_service_pb2 as rpc
+from assent.recording.v1.recording_service_pb2_grpc import (
+    RecordingServiceStub,
+    add_RecordingServiceServicer_to_server,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import Message
 from sqlalchemy import text
 
 import deploy.local.buckets
-from chassis.channel import Tls
+from chassis.channel import Tls, connect
 from chassis.database import Database, migrate
+from chassis.server import Server
 from deploy.local import Moto, Postgres
 from deploy.local.buckets import provision
 from recording_svc import __file__ as package
+from recording_svc.certificate import Signer
+from recording_svc.servicer import RecordingServicer
 from recording_svc.store import Recordings
 from recording_svc.store.postgres import PostgresRecordings
 from tests.recording.memory import MemoryRecordings
@@ -30,6 +38,7 @@ from tests.recording.surroundings import Clock, Cloud, MotoS3
 from tests.recording.world import World
 
 if TYPE_CHECKING:
+    from assent.recording.v1.recording_service_pb2_grpc import RecordingServiceAsyncStub
     from types_aiobotocore_s3.client import S3Client
     from types_aiobotocore_sqs.client import SQSClient
 
@@ -208,3 +217,24 @@ def world(
 ) -> World:
     """The service on each store."""
     return World(recordings, cloud, neighbours, clock, signing_key)
+
+
+@pytest.fixture
+async def service(world: World, tls: Tls) -> AsyncIterator["RecordingServiceAsyncStub"]:
+    """RecordingService around the same world, as its callers reach it."""
+    server = Server("127.0.0.1:0", tls=tls)
+    servicer = RecordingServicer(
+        world.recordings,
+        world.neighbours.consent,
+        world.settlement,
+        Signer(world.key),
+        world.cloud.audio,
+        world.clock,
+        world.woken.set,
+    )
+    descriptor = rpc.DESCRIPTOR.services_by_name["RecordingService"]
+    server.add(add_RecordingServiceServicer_to_server, servicer, descriptor)
+    await server.start()
+    async with connect(f"127.0.0.1:{server.port}", tls) as channel:
+        yield RecordingServiceStub(channel)
+    await server.stop()
