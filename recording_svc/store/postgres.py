@@ -45,6 +45,11 @@ _TAKE_IN = f"""
     )
     SELECT recording_id FROM new
 """  # noqa: S608  # columns of ours
+_FOUND = ", ".join(column.name for column in REMOVED.c)
+_NOTE = f"""
+    INSERT INTO removed_objects ({_FOUND}) SELECT {_FOUND} FROM json_populate_recordset(NULL::removed_objects, $1::json)
+    ON CONFLICT DO NOTHING
+"""  # noqa: S608
 
 
 class PostgresRecordings:
@@ -185,8 +190,8 @@ class PostgresRecordings:
             # Whoever lost the hold of the recording without knowing must not remove what another has granted since.
             if not (await connection.execute(begin.values(removal_began=True, revision=following))).rowcount:
                 raise StaleError(recording_id)
-            rows = [remnant_values(recording_id, one, now) for one in remnants]
-            await connection.execute(insert(REMOVED).on_conflict_do_nothing(), rows)
+            rows = _json([remnant_values(recording_id, one, now) for one in remnants])
+            await connection.exec_driver_sql(_NOTE, (rows,))
             for bucket, key in sorted(uploads):
                 values = _copy_values(recording_id, CopyKind.MULTIPART, bucket, key, now)
                 await connection.execute(insert(COPIES).values(values).on_conflict_do_nothing())
