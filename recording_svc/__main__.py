@@ -27,7 +27,15 @@ from chassis.server import Server
 from chassis.settings import ServiceSettings, load
 from recording_svc.buckets import AudioBuckets
 from recording_svc.canary import Canary
-from recording_svc.certificate import CertificateError, Signer, is_of_meeting, load_public_key, verify, verify_meeting
+from recording_svc.certificate import (
+    CertificateError,
+    KeyFileError,
+    Signer,
+    is_of_meeting,
+    load_public_keys,
+    verify,
+    verify_meeting,
+)
 from recording_svc.clients import open_s3_and_sqs
 from recording_svc.consent import Consent
 from recording_svc.erasure import Erasure
@@ -45,6 +53,7 @@ from recording_svc.settlement import Settlement
 from recording_svc.store.listings import PostgresListings
 from recording_svc.store.postgres import PostgresRecordings
 from recording_svc.sweep import Sweep
+from recording_svc.terminal import plain
 from recording_svc.transcripts import Transcripts
 
 if TYPE_CHECKING:
@@ -141,23 +150,26 @@ async def bring_up_to_date(settings: MigrationSettings) -> None:
     log.info("migrated")
 
 
-def show_certificate(file: Path, more: Sequence[Path], key_file: Path) -> int:
+def show_certificate(file: Path, more: Sequence[Path], key_files: Sequence[Path]) -> int:
     """Verify a certificate offline and print what it states; 1 where it does not hold, 2 where it cannot be read.
 
-    A meeting's certificate is verified together with those of its recordings, `more`.
+    A meeting's certificate is verified together with those of its recordings, `more`. Each may be of another key.
     """
     try:
-        certificate, key = file.read_text(), load_public_key(key_file)
+        certificate, keys = file.read_text(), load_public_keys(key_files)
         if is_of_meeting(certificate):
-            statement = verify_meeting(certificate, key, [one.read_text() for one in more])
+            statement = verify_meeting(certificate, [one.read_text() for one in more], *keys)
             shown = f"meeting {statement['meeting_id']}: {len(more)} recordings were found gone"
         elif more:
             raise CertificateError(f"{file} is no meeting's certificate: give the certificates of recordings after one")
         else:
-            statement = verify(certificate, key)
+            statement = verify(certificate, *keys)
             shown = f"recording {statement['recording_id']} was found gone"
     except OSError as error:
         print(f"cannot read {error.filename}: {error.strerror}; nothing was verified", file=sys.stderr)  # noqa: T201
+        return 2
+    except KeyFileError as error:
+        print(f"{plain(str(error))}; nothing was verified", file=sys.stderr)  # noqa: T201
         return 2
     except (CertificateError, UnicodeDecodeError) as error:
         print(f"NOT VALID: {error}", file=sys.stderr)  # noqa: T201  its answer
@@ -182,7 +194,8 @@ def main() -> int:
     certificate = commands.add_parser("certificate", help="verify an erasure certificate offline")
     certificate.add_argument("file", type=Path, help="the certificate, a compact JWS: a recording's or a meeting's")
     certificate.add_argument("more", type=Path, nargs="*", help="after a meeting's: those of all its recordings")
-    certificate.add_argument("--key", type=Path, required=True, help="the Ed25519 public key, PEM")
+    keys = "an Ed25519 public key, PEM, or a folder of *.pem; several times where the key was changed"
+    certificate.add_argument("--key", type=Path, required=True, action="append", help=keys)
     operator.add_to(commands)
     given = parser.parse_args()
     if given.command == "certificate":

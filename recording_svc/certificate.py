@@ -3,13 +3,15 @@
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -20,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from recording_svc.domain.recordings import Copy, CopyKind, Grounds, Recording, Revision
 from recording_svc.remnants import Remnant, Sight
+from recording_svc.terminal import plain
 
 TYPE = "assent-erasure+jws"
 MEETING_TYPE = "assent-meeting-erasure+jws"
@@ -28,6 +31,10 @@ VERSION = 1
 
 class CertificateError(Exception):
     """The certificate is not what it claims to be; the message says in what."""
+
+
+class KeyFileError(Exception):
+    """A file holds no key to sign or verify with; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +58,10 @@ class Signer:
 
     @classmethod
     def load(cls, path: Path) -> "Signer":
-        """Read a PEM file (PKCS#8)."""
-        key = load_pem_private_key(path.read_bytes(), password=None)
+        """Read a PEM file (PKCS#8). Raises KeyFileError, and OSError where it cannot be read."""
+        key = _loaded(path, partial(load_pem_private_key, password=None))
         if not isinstance(key, Ed25519PrivateKey):
-            raise CertificateError(
-                f"{path} is no Ed25519 private key: make one with `openssl genpkey -algorithm ed25519`"
-            )
+            raise KeyFileError(f"{path} is no Ed25519 private key: make one with `openssl genpkey -algorithm ed25519`")
         return cls(key)
 
     def sign(self, proof: Proof) -> str:
@@ -77,28 +82,28 @@ class Signer:
         return jwt.api_jws.encode(_canonical(statement), self._key, algorithm="EdDSA", headers=headers)
 
 
-def verify(certificate: str, public_key: Ed25519PublicKey) -> dict[str, Any]:
-    """What a recording's certificate states.
+def verify(certificate: str, *public_keys: Ed25519PublicKey) -> dict[str, Any]:
+    """What a recording's certificate states. It names which of the keys signed it.
 
     Raises:
-        CertificateError: not signed by that key, altered, or its own statement shows that audio was left.
+        CertificateError: not signed by one of them, altered, or its own statement shows that audio was left.
     """
-    statement = _verified(certificate, public_key, TYPE)
+    statement = _verified(certificate, public_keys, TYPE)
     if any(place["found"] for place in statement["listing"]):
         raise CertificateError("signed, but its listing is not empty")
     return statement
 
 
-def verify_meeting(certificate: str, public_key: Ed25519PublicKey, of_recordings: Sequence[str]) -> dict[str, Any]:
+def verify_meeting(certificate: str, of_recordings: Sequence[str], *public_keys: Ed25519PublicKey) -> dict[str, Any]:
     """What a meeting's certificate states, and that these are the certificates of its recordings, all of them.
 
     Raises:
-        CertificateError: one is not signed by that key or altered, is not the meeting's, or is missing.
+        CertificateError: one is not signed by one of these keys or altered, is not the meeting's, or is missing.
     """
-    statement = _verified(certificate, public_key, MEETING_TYPE)
+    statement = _verified(certificate, public_keys, MEETING_TYPE)
     named = {recording["certificate_sha256"]: recording["recording_id"] for recording in statement["recordings"]}
     for one in of_recordings:
-        recording_id = verify(one, public_key)["recording_id"]
+        recording_id = verify(one, *public_keys)["recording_id"]
         if named.pop(_sha256(one), None) != recording_id:
             raise CertificateError(
                 f"the certificate of recording {recording_id} is not the one that the meeting's names"
@@ -116,33 +121,67 @@ def is_of_meeting(certificate: str) -> bool:
         return False
 
 
-def _verified(certificate: str, public_key: Ed25519PublicKey, typ: str) -> dict[str, Any]:
+def _verified(certificate: str, public_keys: Sequence[Ed25519PublicKey], typ: str) -> dict[str, Any]:
+    compact = certificate.strip()
     try:
-        decoded = jwt.api_jws.decode_complete(certificate.strip(), public_key, algorithms=["EdDSA"])
+        header = jwt.get_unverified_header(compact)
     except jwt.InvalidTokenError as error:
-        raise CertificateError(f"the signature does not hold under this key: {error}") from error
-    if decoded["header"].get("typ") != typ:
-        raise CertificateError(
-            f"signed, but no erasure certificate of this kind (typ {decoded['header'].get('typ')!r})"
-        )
-    if decoded["header"].get("kid") != key_id(public_key):
-        raise CertificateError("signed, but it names another key")
-    statement: dict[str, Any] = json.loads(decoded["payload"])
+        raise CertificateError(f"this is no compact JWS: {plain(str(error))}") from error
+    if header.get("typ") != typ:
+        raise CertificateError(f"this is no erasure certificate of this kind (typ {header.get('typ')!r})")
+    key = _named(header.get("kid", ""), public_keys)
+    try:
+        payload = jwt.api_jws.decode(compact, key, algorithms=["EdDSA"])
+    except jwt.InvalidTokenError as error:
+        raise CertificateError(f"the signature does not hold under this key: {plain(str(error))}") from error
+    statement: dict[str, Any] = json.loads(payload)
     if statement.get("version") != VERSION:
         raise CertificateError(f"version {statement.get('version')!r} is unknown here: verify with a newer release")
     return statement
 
 
-def load_public_key(path: Path) -> Ed25519PublicKey:
-    """Read a public key, or the public half of a private one, from PEM."""
-    pem = path.read_bytes()
-    try:
-        key = load_pem_private_key(pem, None).public_key() if b"PRIVATE KEY" in pem else load_pem_public_key(pem)
-    except ValueError as error:
-        raise CertificateError(f"{path} holds no key in PEM") from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise CertificateError(f"{path} is no Ed25519 key")
+def _named(named: str, public_keys: Sequence[Ed25519PublicKey]) -> Ed25519PublicKey:
+    key = next((one for one in public_keys if key_id(one) == named), None)
+    if key is None:
+        raise CertificateError(
+            f"signed with key {plain(named) or '(it names none)'}, which was not given: give its public half with --key"
+        )
     return key
+
+
+def load_public_keys(paths: Iterable[Path]) -> list[Ed25519PublicKey]:
+    """Read a key from each file, and from each *.pem of a folder. Raises as `load_public_key`."""
+    keys = []
+    for path in paths:
+        files = sorted(path.glob("*.pem")) if path.is_dir() else [path]
+        if not files:
+            raise KeyFileError(f"{path} holds no *.pem")
+        keys += [load_public_key(file) for file in files]
+    return keys
+
+
+def load_public_key(path: Path) -> Ed25519PublicKey:
+    """Read a public key, or the public half of a private one, from PEM.
+
+    Raises KeyFileError, and OSError where it cannot be read.
+    """
+    key = _loaded(path, _public_key)
+    if not isinstance(key, Ed25519PublicKey):
+        raise KeyFileError(f"{path} is no Ed25519 key")
+    return key
+
+
+def _public_key(pem: bytes) -> object:
+    return load_pem_private_key(pem, None).public_key() if b"PRIVATE KEY" in pem else load_pem_public_key(pem)
+
+
+def _loaded(path: Path, load: Callable[[bytes], object]) -> object:
+    try:
+        return load(path.read_bytes())
+    except TypeError as error:
+        raise KeyFileError(f"{path} is encrypted: give an unencrypted one, for verifying its public half") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise KeyFileError(f"{path} holds no key in PEM") from error
 
 
 def key_id(key: Ed25519PublicKey) -> str:

@@ -1,5 +1,6 @@
 """D6: what a certificate says, and that nobody can change it."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -11,11 +12,18 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from recording_svc.certificate import (
     TYPE,
     CertificateError,
+    KeyFileError,
     Proof,
     Signer,
     is_of_meeting,
@@ -90,8 +98,46 @@ def test_d6_one_changed_byte_is_noticed(signing_key: Ed25519PrivateKey) -> None:
 
 
 def test_d6_another_key_does_not_verify(signing_key: Ed25519PrivateKey) -> None:
+    another = Ed25519PrivateKey.generate()
+    with pytest.raises(CertificateError, match=f"signed with key {key_id(another.public_key())}, which was not given"):
+        verify(Signer(another).sign(proof()), signing_key.public_key())
+
+
+def test_d6_a_key_that_says_it_is_another_does_not_verify(signing_key: Ed25519PrivateKey) -> None:
+    header = Signer(signing_key).sign(proof()).partition(".")[0]
+    _, payload, signature = Signer(Ed25519PrivateKey.generate()).sign(proof()).split(".")
     with pytest.raises(CertificateError, match="does not hold"):
-        verify(Signer(Ed25519PrivateKey.generate()).sign(proof()), signing_key.public_key())
+        verify(f"{header}.{payload}.{signature}", signing_key.public_key())
+
+
+def test_d6_the_key_is_the_one_that_the_certificate_names(signing_key: Ed25519PrivateKey) -> None:
+    old, keys = Ed25519PrivateKey.generate(), [Ed25519PrivateKey.generate().public_key(), signing_key.public_key()]
+    certificate = Signer(old).sign(proof())
+    assert verify(certificate, *keys, old.public_key()) == verify(certificate, old.public_key(), *keys)
+    with pytest.raises(CertificateError, match="give its public half with --key"):
+        verify(certificate, *keys)
+    erased = replace(proof().recording, certificate=certificate, erased_at=NOON)
+    of_meeting = Signer(signing_key).sign_meeting("meeting-1", [erased], NOON)
+    assert verify_meeting(of_meeting, [certificate], *keys, old.public_key())["meeting_id"] == "meeting-1"
+    with pytest.raises(CertificateError, match=f"key {key_id(old.public_key())}, which was not given"):
+        verify_meeting(of_meeting, [certificate], *keys)
+
+
+@pytest.mark.parametrize("header", [b"[" * 100_000, b"[]", b'{"alg":"EdDSA","kid":5}', b"{", b"\xff"])
+def test_d6_what_is_no_certificate_is_refused(signing_key: Ed25519PrivateKey, header: bytes) -> None:
+    _, payload, signature = Signer(signing_key).sign(proof()).split(".")
+    certificate = f"{base64.urlsafe_b64encode(header).decode().rstrip('=')}.{payload}.{signature}"
+    assert not is_of_meeting(certificate)
+    with pytest.raises(CertificateError, match=r"no erasure certificate|no compact JWS"):
+        verify(certificate, signing_key.public_key())
+
+
+def test_d6_a_key_is_named_without_harm_to_a_terminal(signing_key: Ed25519PrivateKey) -> None:
+    headers = {"kid": "\x1b[2J\nVALID: r-1", "typ": TYPE}
+    forged = jwt.api_jws.encode(b"{}", signing_key, algorithm="EdDSA", headers=headers)
+    with pytest.raises(CertificateError) as raised:
+        verify(forged, signing_key.public_key())
+    assert str(raised.value).isprintable()
 
 
 def test_d6_another_kind_of_token_of_the_same_key_is_none(signing_key: Ed25519PrivateKey) -> None:
@@ -112,7 +158,7 @@ def test_d6_a_meetings_certificate_names_all_of_its_recordings_by_their_own(sign
     later = replace(proof(), recording=replace(proof().recording, recording_id="r-2"))
     two = replace(later.recording, certificate=signer.sign(later), discovered_at=NOON + timedelta(hours=1))
     certificate = signer.sign_meeting("meeting-1", [two, one], NOON)
-    statement = verify_meeting(certificate, key, [two.certificate, one.certificate])
+    statement = verify_meeting(certificate, [two.certificate, one.certificate], key)
     assert [recording["recording_id"] for recording in statement["recordings"]] == ["r-1", "r-2"]
     assert "owner-secret" not in json.dumps(statement)
     assert (is_of_meeting(certificate), is_of_meeting(one.certificate), is_of_meeting("nothing")) == (
@@ -121,14 +167,14 @@ def test_d6_a_meetings_certificate_names_all_of_its_recordings_by_their_own(sign
         False,
     )
     with pytest.raises(CertificateError, match="missing: the certificates of recordings r-2"):
-        verify_meeting(certificate, key, [one.certificate])
+        verify_meeting(certificate, [one.certificate], key)
     other = signer.sign(replace(proof(), issued_at=NOON + timedelta(hours=1)))
     with pytest.raises(CertificateError, match="not the one that the meeting's names"):
-        verify_meeting(certificate, key, [other, two.certificate])
+        verify_meeting(certificate, [other, two.certificate], key)
     with pytest.raises(CertificateError, match="no erasure certificate of this kind"):
         verify(certificate, key)
     with pytest.raises(CertificateError, match="no erasure certificate of this kind"):
-        verify_meeting(one.certificate, key, [])
+        verify_meeting(one.certificate, [], key)
     for erased in ([], [one, replace(two, certificate="")]):
         with pytest.raises(ValueError, match="not erased"):
             signer.sign_meeting("meeting-1", erased, NOON)
@@ -138,8 +184,57 @@ def test_a_key_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
     key = generate_private_key(SECP256R1())
     path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    with pytest.raises(CertificateError, match="Ed25519"):
+    with pytest.raises(KeyFileError, match="Ed25519"):
         Signer.load(path)
+
+
+def pem(key: Ed25519PrivateKey) -> bytes:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def checked(*arguments: Path | str) -> tuple[int, str, str]:
+    command = [sys.executable, "-m", "recording_svc", "certificate", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin"})
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_d6_certificates_from_before_and_after_a_change_of_the_key_are_verified_together(
+    signing_key: Ed25519PrivateKey, tmp_path: Path
+) -> None:
+    old, keys = Ed25519PrivateKey.generate(), tmp_path / "keys"
+    keys.mkdir()
+    (keys / "2025.pem").write_bytes(pem(old))
+    (keys / "2026.pem").write_bytes(pem(signing_key))
+    (keys / "README").write_text("no key")
+    of_recording, of_meeting = tmp_path / "recording.jws", tmp_path / "meeting.jws"
+    of_recording.write_text(Signer(old).sign(proof()))
+    erased = replace(proof().recording, certificate=of_recording.read_text(), erased_at=NOON)
+    of_meeting.write_text(Signer(signing_key).sign_meeting("meeting-1", [erased], NOON))
+    both = ("--key", keys / "2025.pem", "--key", keys / "2026.pem")
+    for given in (both, ("--key", keys), ("--key", keys / "2026.pem", "--key", keys / "2025.pem")):
+        code, _, told = checked(of_meeting, of_recording, *given)
+        assert (code, told) == (0, "VALID: meeting meeting-1: 1 recordings were found gone\n")
+    code, out, told = checked(of_meeting, of_recording, "--key", keys / "2026.pem")
+    missing = f"signed with key {key_id(old.public_key())}, which was not given: give its public half with --key"
+    assert (code, out, told) == (1, "", f"NOT VALID: {missing}\n")
+
+
+def test_d6_a_key_that_cannot_be_read_says_nothing_about_the_certificate(
+    signing_key: Ed25519PrivateKey, tmp_path: Path
+) -> None:
+    certificate, encrypted, empty = tmp_path / "c.jws", tmp_path / "encrypted.pem", tmp_path / "empty"
+    certificate.write_text(Signer(signing_key).sign(proof()))
+    empty.mkdir()
+    secret = BestAvailableEncryption(b"secret")
+    encrypted.write_bytes(signing_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, secret))
+    for key, why in ((encrypted, "encrypted"), (empty, "*.pem"), (certificate, "holds no key in PEM")):
+        code, out, told = checked(certificate, "--key", key)
+        assert (code, out) == (2, ""), told
+        assert why in told
+        assert "nothing was verified" in told
+        assert "Traceback" not in told
+    with pytest.raises(KeyFileError, match="unencrypted"):
+        Signer.load(encrypted)
 
 
 def test_d6_it_is_verified_offline_by_a_command(signing_key: Ed25519PrivateKey, tmp_path: Path) -> None:
