@@ -107,11 +107,19 @@ class Recordings(Protocol):
     async def holders(self, bucket: str, keys: Collection[str]) -> dict[str, Recording]:
         """Which recording's mp3 is registered at each of these keys."""
 
-    async def with_original(self, before: datetime, first: str = "", last: str = "") -> dict[str, tuple[str, str, str]]:
-        """(bucket, key, version) of the recordings discovered before, whose original should be there.
+    async def with_original(
+        self, bucket: str, before: datetime, first: str = "", last: str = ""
+    ) -> dict[str, tuple[str, str]]:
+        """(key, version) of the recordings discovered before, whose original should be in this bucket.
 
         Of keys from `first` to `last` in the order of a listing, both included; "" is no bound.
         """
 
     async def lose_original(self, recording_id: str, now: datetime) -> None:
         """Note that a recording's original is gone though nobody erased it."""
+
+    async def find_originals(self, recording_ids: Collection[str]) -> list[str]:
+        """Note that originals are there after all; returns the recordings whose original was lost.
+
+        What is going or gone is left alone: of that, its erasure says what is there.
+        """

@@ -214,25 +214,40 @@ class PostgresRecordings:
         async with self._database.begin() as connection:
             return {row.key: to_recording(row) for row in await connection.execute(query)}
 
-    async def with_original(self, before: datetime, first: str = "", last: str = "") -> dict[str, tuple[str, str, str]]:
+    async def with_original(
+        self, bucket: str, before: datetime, first: str = "", last: str = ""
+    ) -> dict[str, tuple[str, str]]:
         there = (_C.kind == CopyKind.ORIGINAL) & (_C.state == CopyState.PRESENT)
         # S3 lists by the bytes of a key, whatever order the database's language has.
         key = _R.object_key.collate("C")
         there &= (key >= first) & (key <= last) if last else key >= first
         query = (
-            select(_R.recording_id, _R.bucket, _R.object_key, _R.version_id)
+            select(_R.recording_id, _R.object_key, _R.version_id)
             .join(COPIES, _C.recording_id == _R.recording_id)
-            .where(there & (_R.discovered_at < before) & _R.state.not_in(GOING))
+            .where(there & (_R.bucket == bucket) & (_R.discovered_at < before) & _R.state.not_in(GOING))
         )
         async with self._database.begin() as connection:
             rows = await connection.execute(query)
-            return {row.recording_id: (row.bucket, row.object_key, row.version_id) for row in rows}
+            return {row.recording_id: (row.object_key, row.version_id) for row in rows}
 
     async def lose_original(self, recording_id: str, now: datetime) -> None:
         original = (_C.recording_id == recording_id) & (_C.kind == CopyKind.ORIGINAL)
         async with self._database.begin() as connection:
             gone = {"state": CopyState.GONE.value, "gone_at": now}
             await connection.execute(update(COPIES).where(original).values(gone))
+
+    async def find_originals(self, recording_ids: Collection[str]) -> list[str]:
+        original = (_C.recording_id == _R.recording_id) & (_C.kind == CopyKind.ORIGINAL)
+        lost = original & (_C.state == CopyState.GONE) & _R.recording_id.in_(recording_ids) & _R.state.not_in(GOING)
+        async with self._database.begin() as connection:
+            # Waits for an erasure that is certified at this moment, and leaves it as it is.
+            locked = select(_R.recording_id).where(lost).with_for_update(of=RECORDINGS)
+            found = list(await connection.scalars(locked))
+            if found:
+                there = (_C.recording_id.in_(found)) & (_C.kind == CopyKind.ORIGINAL)
+                present = {"state": CopyState.PRESENT.value, "gone_at": None}
+                await connection.execute(update(COPIES).where(there).values(present))
+        return found
 
 
 async def _insert(connection: AsyncConnection, made: Sequence[Recording], now: datetime) -> list[Recording]:

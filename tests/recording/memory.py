@@ -166,16 +166,19 @@ class MemoryRecordings:
             if copy.kind is CopyKind.MP3 and copy.bucket == bucket and copy.key in keys
         }
 
-    async def with_original(self, before: datetime, first: str = "", last: str = "") -> dict[str, tuple[str, str, str]]:
+    async def with_original(
+        self, bucket: str, before: datetime, first: str = "", last: str = ""
+    ) -> dict[str, tuple[str, str]]:
         there = {
             copy.recording_id
             for copy in self._copies.values()
             if copy.kind is CopyKind.ORIGINAL and copy.state is CopyState.PRESENT
         }
         return {
-            one.recording_id: (one.bucket, one.object_key, one.version_id)
+            one.recording_id: (one.object_key, one.version_id)
             for one in self._rows.values()
-            if one.recording_id in there and one.discovered_at < before and one.state not in GOING
+            if one.bucket == bucket and one.recording_id in there
+            if one.discovered_at < before and one.state not in GOING
             if one.object_key >= first and (not last or one.object_key <= last)
         }
 
@@ -183,6 +186,17 @@ class MemoryRecordings:
         for copy in await self.copies(recording_id):
             if copy.kind is CopyKind.ORIGINAL:
                 self._copies[copy.copy_id] = replace(copy, state=CopyState.GONE, gone_at=now)
+
+    async def find_originals(self, recording_ids: Collection[str]) -> list[str]:
+        lost = [
+            copy
+            for copy in self._copies.values()
+            if copy.kind is CopyKind.ORIGINAL and copy.state is CopyState.GONE and copy.recording_id in recording_ids
+            if self._rows[copy.recording_id].state not in GOING
+        ]
+        for copy in lost:
+            self._copies[copy.copy_id] = replace(copy, state=CopyState.PRESENT, gone_at=None)
+        return [copy.recording_id for copy in lost]
 
     def _at(self, arrival: Arrival) -> Recording | None:
         place = (arrival.bucket, arrival.key, arrival.version_id)

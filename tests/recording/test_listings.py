@@ -52,6 +52,11 @@ def restarted(world: World, listings: Listings, metrics: Metrics | None = None) 
     return Reconciliation(audio, *buckets, world.recordings, listings, world.intake.take_in, world.clock, metrics)
 
 
+async def originals_expected(world: World) -> dict[str, tuple[str, str]]:
+    """Whose originals should be in the bucket by now."""
+    return await world.recordings.with_original(world.cloud.recordings, world.clock())
+
+
 async def test_what_was_left_is_known_until_it_is_finished(listings: Listings) -> None:
     assert await listings.left("bucket", "purpose") is None
     for mark in (Mark("b.mp4", "v1"), Mark("c.mp4")):
@@ -89,16 +94,16 @@ async def test_nothing_is_missing_that_was_not_looked_at(world: World, listings:
         [version] = world.cloud.oracle.list_object_versions(Bucket=world.cloud.recordings, Prefix=key)["Versions"]
         world.cloud.oracle.delete_object(Bucket=world.cloud.recordings, Key=key, VersionId=version["VersionId"])
     world.clock.advance(seconds=1)
-    there = set(await world.recordings.with_original(world.clock()))
+    there = set(await originals_expected(world))
     for _ in range(4):
         BreakingOff(world, 1)
         with pytest.raises(Exception, match="endpoint URL"):
             await restarted(world, listings).reconcile()
-        left = set(await world.recordings.with_original(world.clock()))
+        left = set(await originals_expected(world))
         assert {ids[one] for one in there - left} <= lost
     world.s3.before.clear()
     await restarted(world, listings).reconcile()
-    left = set(await world.recordings.with_original(world.clock()))
+    left = set(await originals_expected(world))
     assert {ids[one] for one in there - left} == lost
 
 
@@ -125,7 +130,7 @@ async def test_versions_of_one_key_on_two_pages_are_all_there(world: World, list
         await restarted(world, listings).reconcile()
     world.s3.before.clear()
     assert (await restarted(world, listings).reconcile()).missing == 0
-    assert len(await world.recordings.with_original(world.clock())) == 7
+    assert len(await originals_expected(world)) == 7
 
 
 @both_servers
@@ -235,7 +240,7 @@ class Full:
         page = left[: asked["MaxKeys"]]
         versions = [{"Key": key, "VersionId": f"v-{key}", "Size": 1, "LastModified": NOON} for key in page]
         more = {"NextKeyMarker": page[-1], "NextVersionIdMarker": f"v-{page[-1]}"} if len(left) > len(page) else {}
-        return {"Versions": versions, "IsTruncated": bool(more), **more}
+        return {"Name": self._bucket, "Prefix": "", "Versions": versions, "IsTruncated": bool(more), **more}
 
 
 async def test_r3_2500_objects_are_found_though_the_listing_breaks_off_twice(world: World, listings: Listings) -> None:
@@ -249,4 +254,4 @@ async def test_r3_2500_objects_are_found_though_the_listing_breaks_off_twice(wor
             assert (await restarted(world, listings).reconcile()).taken_in == 500
         assert len(await world.recordings.of_versions(world.cloud.recordings, keys)) == expected
     world.clock.advance(seconds=1)
-    assert len(await world.recordings.with_original(world.clock())) == 2500
+    assert len(await originals_expected(world)) == 2500

@@ -249,10 +249,25 @@ async def test_d3_an_erased_recording_whose_object_arrives_again_becomes_due(rec
 async def test_originals_that_should_be_there(recordings: Recordings) -> None:
     here, lost = await taken_in(recordings), await taken_in(recordings, "b.mp4")
     later = NOON + timedelta(seconds=1)
-    assert set(await recordings.with_original(later)) == {here.recording_id, lost.recording_id}
-    assert await recordings.with_original(NOON) == {}
+    assert set(await recordings.with_original("bucket", later)) == {here.recording_id, lost.recording_id}
+    assert await recordings.with_original("bucket", NOON) == {}
+    assert await recordings.with_original("another", later) == {}
     await recordings.lose_original(lost.recording_id, later)
-    assert await recordings.with_original(later) == {here.recording_id: ("bucket", "a.mp4", "v1")}
+    assert await recordings.with_original("bucket", later) == {here.recording_id: ("a.mp4", "v1")}
+
+
+async def test_an_original_that_was_lost_may_be_found_again(recordings: Recordings) -> None:
+    here, lost = await taken_in(recordings), await taken_in(recordings, "b.mp4")
+    going, later = await taken_in(recordings, "c.mp4"), NOON + timedelta(seconds=1)
+    for one in (lost, going):
+        await recordings.lose_original(one.recording_id, later)
+    await recordings.save(replace(going, state=State.ERASING, grounds=GROUNDS))
+    every = [one.recording_id for one in (here, lost, going)]
+    assert await recordings.find_originals(every) == [lost.recording_id]
+    assert await recordings.find_originals(every) == []
+    states = {copy.recording_id: (copy.state, copy.gone_at) for copy in await recordings.copies(*every)}
+    present = (CopyState.PRESENT, None)
+    assert states == dict(zip(every, (present, present, (CopyState.GONE, later)), strict=True))
 
 
 async def test_r5_the_database_refuses_an_erasure_without_grounds(postgres_recordings: PostgresRecordings) -> None:
