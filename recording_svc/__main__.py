@@ -133,9 +133,10 @@ async def _awaited(loop: Callable[[], Awaitable[None]]) -> None:
 
 
 async def _preflight(s3: "S3Client", settings: Settings) -> None:
+    queues = (settings.recordings_queue_url, settings.recordings_dlq_url)
     while True:
         try:
-            await check_buckets(s3, settings.recordings_bucket, settings.audio_bucket, settings.recordings_queue_url)
+            await check_buckets(s3, settings.recordings_bucket, settings.audio_bucket, *queues)
         except (BotoCoreError, ClientError, OSError) as error:
             log.warning("preflight_postponed", error=f"{type(error).__name__}: {error}")
             await asyncio.sleep(settings.sweep_seconds)

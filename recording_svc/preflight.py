@@ -13,17 +13,36 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-async def check_buckets(s3: "S3Client", recordings_bucket: str, audio_bucket: str, queue_url: str) -> list[str]:
-    """Every fault that can be read from outside, as a sentence that says what to do; all are logged.
+async def check_buckets(
+    s3: "S3Client", recordings_bucket: str, audio_bucket: str, queue_url: str, dead_letters_url: str
+) -> list[str]:
+    """Whatever can be read from outside and is not as it should be, as sentences that say what to do; all are logged.
 
     Raises botocore's errors where S3 does not answer at all.
     """
-    faults = [fault for bucket in (recordings_bucket, audio_bucket) for fault in await _bucket_faults(s3, bucket)]
+    buckets = list(dict.fromkeys((recordings_bucket, audio_bucket)))
+    faults = _mistaken_names(recordings_bucket, audio_bucket, queue_url, dead_letters_url)
+    faults += [fault for bucket in buckets for fault in await _bucket_faults(s3, bucket)]
     faults += await _notification_faults(s3, recordings_bucket, queue_url)
+    # It works with versions and without: these are to be weighed, and stand in the way of nothing.
+    warnings = [warning for bucket in buckets for warning in await _versioning_warnings(s3, bucket)]
     for fault in faults:
         log.error("preflight_fault", fault=fault)
+    for warning in warnings:
+        log.warning("preflight_warning", warning=warning)
     if not faults:
-        log.info("preflight_passed", buckets=[recordings_bucket, audio_bucket])
+        log.info("preflight_passed", buckets=buckets)
+    return faults + warnings
+
+
+def _mistaken_names(recordings_bucket: str, audio_bucket: str, queue_url: str, dead_letters_url: str) -> list[str]:
+    faults = []
+    if recordings_bucket == audio_bucket:
+        faults.append(f"ASSENT_RECORDINGS_BUCKET and ASSENT_AUDIO_BUCKET both name {audio_bucket}: what is derived "
+                      "lies among what Whereby puts, and each is taken for the other; name two buckets")  # fmt: skip
+    if queue_url.rstrip("/") == dead_letters_url.rstrip("/"):
+        faults.append(f"ASSENT_RECORDINGS_QUEUE_URL and ASSENT_RECORDINGS_DLQ_URL both name {queue_url}: what cannot "
+                      "be understood comes again for ever, and nobody sees it; name two queues")  # fmt: skip
     return faults
 
 
@@ -32,23 +51,52 @@ async def _bucket_faults(s3: "S3Client", bucket: str) -> list[str]:
         await s3.list_object_versions(Bucket=bucket, MaxKeys=1)
         await s3.list_multipart_uploads(Bucket=bucket, MaxUploads=1)
     except ClientError as error:
-        return [f"{bucket} cannot be listed ({_code(error)}): no erasure in it can be verified; grant "
-                "s3:ListBucketVersions and s3:ListBucketMultipartUploads"]  # fmt: skip
-    faults = [await _versioning_faults(s3, bucket), await _lock_faults(s3, bucket), await _right_faults(s3, bucket)]
+        return [_not_listed(bucket, _code(error))]
+    faults = [await _lock_faults(s3, bucket), await _right_faults(s3, bucket), await _upload_faults(s3, bucket)]
     return [one for some in faults for one in some]
 
 
-async def _versioning_faults(s3: "S3Client", bucket: str) -> list[str]:
+def _not_listed(bucket: str, code: str) -> str:
+    if code == "NoSuchBucket":
+        return (f"{bucket}: there is no such bucket ({code}): make it, or set right what names it, "
+                "ASSENT_RECORDINGS_BUCKET or ASSENT_AUDIO_BUCKET")  # fmt: skip
+    return (f"{bucket} cannot be listed ({code}): no erasure in it can be verified; grant "
+            "s3:ListBucketVersions and s3:ListBucketMultipartUploads")  # fmt: skip
+
+
+async def _versioning_warnings(s3: "S3Client", bucket: str) -> list[str]:
     try:
         status = (await s3.get_bucket_versioning(Bucket=bucket)).get("Status", "never enabled")
     except ClientError as error:
         log.warning("versioning_unreadable", bucket=bucket, code=_code(error))
         return []
     log.info("versioning", bucket=bucket, status=status)
-    if status != "Suspended":
+    if status == "Enabled":
         return []
-    return [f"{bucket} has its versioning suspended: an object put under a key that is taken replaces a "
-            "recording that may not be transcribed yet, while older versions stay; enable versioning"]  # fmt: skip
+    return [f"{bucket} has its versioning {status.lower()}: an object put under a key that is taken replaces a "
+            "recording that may not be transcribed yet; enable versioning"]  # fmt: skip
+
+
+async def _upload_faults(s3: "S3Client", bucket: str) -> list[str]:
+    try:
+        rules: Any = (await s3.get_bucket_lifecycle_configuration(Bucket=bucket)).get("Rules", [])
+    except ClientError as error:
+        if _code(error) != "NoSuchLifecycleConfiguration":
+            log.warning("lifecycle_unreadable", bucket=bucket, code=_code(error))
+            return []
+        rules = []
+    if any(_ends_every_upload(rule) for rule in rules):
+        return []
+    return [f"{bucket} has no lifecycle rule that aborts unfinished uploads of every key: one that never ends belongs "
+            "to no recording, and its audio stays whatever was answered; add one, as in "
+            "deploy/aws/buckets-lifecycle.json"]  # fmt: skip
+
+
+def _ends_every_upload(rule: Any) -> bool:
+    # A rule is bound to some keys by a prefix, its own or its filter's, or by what else a filter has.
+    bounds = {"Prefix": rule.get("Prefix", ""), **rule.get("Filter", {})}
+    aborts = rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation")
+    return bool(rule.get("Status") == "Enabled" and aborts and not any(bounds.values()))
 
 
 async def _lock_faults(s3: "S3Client", bucket: str) -> list[str]:

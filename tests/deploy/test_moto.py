@@ -18,6 +18,14 @@ def test_both_buckets_keep_versions(moto: Moto) -> None:
         assert s3.get_bucket_versioning(Bucket=variables[name])["Status"] == "Enabled"
 
 
+def test_both_buckets_abort_unfinished_uploads(moto: Moto) -> None:
+    variables, s3 = moto.env(), moto.cloud.client("s3")
+    for name in ("ASSENT_RECORDINGS_BUCKET", "ASSENT_AUDIO_BUCKET"):
+        [rule] = s3.get_bucket_lifecycle_configuration(Bucket=variables[name])["Rules"]
+        assert (rule["Status"], rule["Filter"]["Prefix"]) == ("Enabled", "")
+        assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+
+
 def test_a_new_object_is_told_to_the_queue(moto: Moto) -> None:
     variables = moto.fresh_buckets("told")
     s3, sqs = moto.cloud.client("s3"), moto.cloud.client("sqs")

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import itertools
+import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from chassis.channel import Tls, connect
 from chassis.database import Database, migrate
 from chassis.server import Server
 from deploy.local import Moto, Postgres
-from deploy.local.buckets import provision
+from deploy.local.buckets import LIFECYCLE, provision
 from recording_svc import __file__ as package
 from recording_svc.certificate import Signer
 from recording_svc.servicer import RecordingServicer
@@ -194,6 +195,8 @@ async def radosgw_cloud(radosgw_clients: tuple[Any, Any], moto_cloud: Cloud) -> 
     for bucket in (moto_cloud.recordings, moto_cloud.audio):
         await s3.create_bucket(Bucket=bucket)
         await s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        rules = json.loads(LIFECYCLE.read_text())
+        await s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration=rules)
     return replace(moto_cloud, s3=s3, oracle=oracle)
 
 
