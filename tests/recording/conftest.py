@@ -35,6 +35,7 @@ from recording_svc.store.postgres import PostgresRecordings
 from tests.recording.memory import MemoryRecordings
 from tests.recording.neighbours import Neighbours
 from tests.recording.radosgw import Radosgw
+from tests.recording.strain import Watched
 from tests.recording.surroundings import Clock, Cloud, MotoS3
 from tests.recording.world import World
 
@@ -241,3 +242,9 @@ async def service(world: World, tls: Tls) -> AsyncIterator["RecordingServiceAsyn
     async with connect(f"127.0.0.1:{server.port}", tls) as channel:
         yield RecordingServiceStub(channel)
     await server.stop()
+
+
+@pytest.fixture
+def watched(recordings: Recordings) -> Watched:
+    """Each store, with a gate before what takes recordings in."""
+    return Watched(recordings)

@@ -1,6 +1,7 @@
 """Intake from a real queue and bucket."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -70,6 +71,18 @@ def notification(cloud: Cloud, key: str = KEY, version: str | None = None, size:
         described["versionId"] = version
     s3 = {"bucket": {"name": cloud.recordings}, "object": described}
     return json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": s3}]})
+
+
+def announce_all(cloud: Cloud, keys: Sequence[str]) -> None:
+    """Tell of objects with their versions, as AWS does; nothing lies there, and nobody has to look."""
+    bodies = [notification(cloud, key, version=f"v-{key}") for key in keys]
+    entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+    cloud.sqs_oracle.send_message_batch(QueueUrl=cloud.queue, Entries=entries)
+
+
+async def emptied(cloud: Cloud, recordings: Recordings, clock: Clock) -> None:
+    """Take the test event, which every bucket begins with, out of the way."""
+    await drain(intake(cloud, recordings, clock))
 
 
 async def test_what_whereby_puts_becomes_a_recording(cloud: Cloud, recordings: Recordings, clock: Clock) -> None:
