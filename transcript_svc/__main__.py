@@ -20,7 +20,8 @@ from chassis.settings import load
 from transcript_svc.buckets import open_buckets
 from transcript_svc.events import Events
 from transcript_svc.listening import Listening
-from transcript_svc.recognition import recogniser
+from transcript_svc.recognisers import recogniser
+from transcript_svc.recognition import Unfit
 from transcript_svc.scratch import Scratch
 from transcript_svc.servicer import TranscriptServicer
 from transcript_svc.settings import MigrationSettings, Settings
@@ -34,6 +35,7 @@ async def serve(settings: Settings) -> None:
     """Transcribe and answer until signalled."""
     logs.configure("transcript_svc", settings.log_level)
     telemetry.configure("transcript_svc")
+    ears = await recogniser(settings)
     postgres = Database(settings.transcript_database_url)
     transcripts = PostgresTranscripts(postgres)
     bus = Bus(settings.nats_url)
@@ -42,7 +44,7 @@ async def serve(settings: Settings) -> None:
         connect(settings.recording_address, settings.tls) as channel,
         open_buckets(settings, settings.audio_bucket) as buckets,
         postgres,
-        aclosing(recogniser(settings.recogniser)) as ears,
+        aclosing(ears),
         Scratch(settings.scratch_dir, settings.instance, RecordingServiceStub(channel)) as scratch,
         bus,
         OutboxRelay(postgres, bus),
@@ -72,7 +74,11 @@ async def migrate(settings: MigrationSettings) -> None:
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["serve"]:
-            uvloop.run(serve(load(Settings)))
+            try:
+                uvloop.run(serve(load(Settings)))
+            except Unfit as error:
+                sys.stderr.write(f"ASSENT_RECOGNISER: {error}\n")
+                sys.exit(2)
         case ["migrate"]:
             asyncio.run(migrate(load(MigrationSettings)))
         case _:

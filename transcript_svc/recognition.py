@@ -1,15 +1,14 @@
-"""Turns speech into words behind one small interface."""
+"""What every recogniser is: something that turns speech into words, chunk by chunk."""
 
 import asyncio
-import os
-from collections.abc import AsyncGenerator
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from transcript_svc.cutting import Span
-from transcript_svc.domain import Segment, Word, segments_of
-from transcript_svc.workers import Workers
+from transcript_svc.domain import Segment, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +17,8 @@ class Heard:
 
     until_ms: int
     segments: tuple[Segment, ...]
+    # Of what was heard, as ISO 639 has it; empty where the recogniser does not say.
+    language: str = ""
 
 
 class Recogniser(Protocol):
@@ -26,50 +27,71 @@ class Recogniser(Protocol):
     language: str
 
     def hear(self, wav: Path) -> AsyncGenerator[Heard, None]:
-        """Segments of a 16 kHz mono wav as they are ready, in the order of time."""
+        """Segments of a 16 kHz mono wav as they are ready, in the order of time.
+
+        Raises Unrecognisable, and whatever else where the recogniser is to blame.
+        """
         ...
 
     async def aclose(self) -> None:
-        """Let go of models and processes."""
+        """Let go of models, processes and connections."""
         ...
 
 
-class PocketSphinx:
-    """US English, offline, with the model that its wheel carries. One child process for every core."""
-
-    language = "en"
-
-    def __init__(self, processes: int | None = None) -> None:
-        self._processes = processes or len(os.sched_getaffinity(0))
-        self._workers = Workers("transcript_svc.sphinx", self._processes)
-
-    async def hear(self, wav: Path) -> AsyncGenerator[Heard, None]:
-        """Chunks are heard side by side and handed on in order. Raises WorkerDied."""
-        async with self._workers.one() as worker:
-            cut = await worker.answer({"cut": str(wav)})
-        chunks = [Span(start_ms, end_ms) for start_ms, end_ms in cut["chunks"]]
-        tasks = [asyncio.create_task(self._words(wav, chunk)) for chunk in chunks]
-        try:
-            for chunk, task in zip(chunks, tasks, strict=True):
-                yield Heard(chunk.end_ms, tuple(segments_of(await task)))
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def aclose(self) -> None:
-        """End the child processes."""
-        await self._workers.close()
-
-    async def _words(self, wav: Path, chunk: Span) -> list[Word]:
-        request = {"recognise": str(wav), "start_ms": chunk.start_ms, "end_ms": chunk.end_ms}
-        async with self._workers.one() as worker:
-            answer = await worker.answer(request)
-        return [Word(text, start_ms, end_ms) for text, start_ms, end_ms in answer["words"]]
+class Unfit(Exception):
+    """A recogniser cannot work as it is set up. Says what to do."""
 
 
-def recogniser(name: str) -> Recogniser:
-    """The recogniser of that name. Raises ValueError, saying which there are."""
-    if name == "pocketsphinx":
-        return PocketSphinx()
-    raise ValueError(f"no recogniser {name!r}: set ASSENT_RECOGNISER to pocketsphinx")
+class Unrecognisable(Exception):
+    """This audio is refused, and would be refused again."""
+
+
+async def side_by_side(
+    chunks: Iterable[Span], hear: Callable[[Span], Awaitable[Heard]], at_once: int
+) -> AsyncGenerator[Heard, None]:
+    """What is heard in the chunks, in their order, while up to `at_once` of them are in work or waiting their turn.
+
+    No more of them, so that the next recording's first chunk need not wait for this one's last.
+    """
+    begun: deque[asyncio.Task[Heard]] = deque()
+    try:
+        for chunk in chunks:
+            begun.append(asyncio.create_task(_heard(hear, chunk), name=f"hear {chunk.start_ms} ms"))
+            if len(begun) >= at_once:
+                yield await begun.popleft()
+        while begun:
+            yield await begun.popleft()
+    finally:
+        for task in begun:
+            task.cancel()
+        await asyncio.gather(*begun, return_exceptions=True)
+
+
+def placed(words: Iterable[tuple[str, float, float]], chunk: Span) -> list[Word]:
+    """Words with times in seconds from the chunk's beginning, as words of the whole audio.
+
+    A model's times can lie beyond the chunk, overlap or run backwards; those of a transcript never do.
+    """
+    found: list[Word] = []
+    earliest = chunk.start_ms
+    for text, start, end in words:
+        start_ms = min(max(earliest, chunk.start_ms + round(start * 1000)), chunk.end_ms)
+        end_ms = min(max(start_ms, chunk.start_ms + round(end * 1000)), chunk.end_ms)
+        if text.strip():
+            found.append(Word(text.strip(), start_ms, end_ms))
+            earliest = end_ms
+    return found
+
+
+def main_language(heard: Sequence[Heard]) -> str:
+    """The language of most of what was heard; empty where no recogniser said."""
+    lengths: dict[str, int] = {}
+    for piece in heard:
+        if piece.language:
+            spoken_ms = sum(segment.end_ms - segment.start_ms for segment in piece.segments)
+            lengths[piece.language] = lengths.get(piece.language, 0) + spoken_ms
+    return max(lengths, key=lambda language: lengths[language], default="")
+
+
+async def _heard(hear: Callable[[Span], Awaitable[Heard]], chunk: Span) -> Heard:
+    return await hear(chunk)

@@ -2,8 +2,11 @@
 
 import socket
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core.core_schema import ValidationInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from chassis.settings import AwsSettings, ServiceSettings
 
@@ -15,7 +18,26 @@ class MigrationSettings(ServiceSettings):
     transcript_migration_database_url: str = ""
 
 
-class Settings(AwsSettings, ServiceSettings):
+class RecogniserSettings(BaseSettings):
+    """Who turns speech into words, and what each of them needs."""
+
+    model_config = SettingsConfigDict(env_prefix="ASSENT_", extra="ignore")
+
+    recogniser: Literal["pocketsphinx", "faster-whisper", "openai"] = "pocketsphinx"
+    # ISO 639-1. Empty: PocketSphinx's English, or whatever the others find that it is.
+    recogniser_language: str = Field("", pattern=r"^([a-z]{2,3})?$")
+    # Of children that hear side by side. 0: PocketSphinx one for every core, faster-whisper one that uses all of them.
+    recogniser_processes: int = Field(0, ge=0, le=256)
+
+    @field_validator("recogniser_language")
+    @classmethod
+    def _is_understood(cls, language: str, fields: ValidationInfo) -> str:
+        if fields.data.get("recogniser") == "pocketsphinx" and language not in ("", "en"):
+            raise ValueError("pocketsphinx hears English only: set ASSENT_RECOGNISER to another one, or leave this out")
+        return language
+
+
+class Settings(RecogniserSettings, AwsSettings, ServiceSettings):
     """What `serve` needs."""
 
     transcript_database_url: str
@@ -24,7 +46,6 @@ class Settings(AwsSettings, ServiceSettings):
     recording_address: str
     audio_bucket: str
     scratch_dir: Path
-    recogniser: str = "pocketsphinx"
     # How often recording_svc is asked for what no event told.
     sweep_seconds: float = Field(30, gt=0)
     # Must outlive a restart: what an earlier life left on disk is wiped and released under this name.

@@ -12,7 +12,7 @@ from tests.transcript.surroundings import Store
 from tests.transcript.words import plain_words, word_error_rate
 from tests.transcript.workshop import HELLO, Workshop
 from transcript_svc.domain import Status
-from transcript_svc.recognition import PocketSphinx
+from transcript_svc.recognisers import PocketSphinx
 
 
 async def test_a_spoken_recording_becomes_a_transcript_an_mp3_and_a_waveform(
