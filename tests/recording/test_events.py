@@ -68,6 +68,7 @@ async def test_m5_new_evidence_wakes_what_had_no_meeting(world: World, bus: Bus)
     recording = await world.arrive()
     assert (await world.settle(recording)).state is State.UNMATCHED
     world.answers.default_meetings = ["meeting-9"]
+    world.woken.clear()
     await bus.publish(EvidenceRecorded(meeting_id="meeting-9"))
     await asyncio.wait_for(world.woken.wait(), 10)
     await world.sweep.settle_due()
@@ -88,6 +89,7 @@ async def test_m5_one_that_is_being_settled_does_not_repeat_the_unmatched(
         await world.settlement.settle(recording_id)
 
     wakers = Wakers(world.recordings, settle, world.clock, world.woken.set)
+    world.woken.clear()
     async with world.recordings.exclusively(named.recording_id):
         for attempt in range(1, 4):
             with pytest.raises(Unavailable, match="being settled"):
