@@ -9,7 +9,14 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 import structlog
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    NoCredentialsError,
+)
+from botocore.exceptions import ConnectionError as NotConnectedError
 
 from chassis.errors import Unavailable
 from chassis.group_commit import GroupCommit
@@ -17,7 +24,7 @@ from recording_svc.buckets import AudioBuckets
 from recording_svc.domain.recordings import Arrival, Recording
 from recording_svc.metrics import Metrics
 from recording_svc.notifications import Notice, Outcome, read
-from recording_svc.queues import Hold, Message, Queues, RecordingsQueue
+from recording_svc.queues import Hand, Hold, Message, Queues, RecordingsQueue
 from recording_svc.store import Recordings
 
 if TYPE_CHECKING:
@@ -29,7 +36,14 @@ log = structlog.get_logger()
 
 _LONG_POLL = 20
 """Seconds, SQS's longest."""
-_AWAY = (Unavailable, BotoCoreError, ClientError, OSError)
+_AT_ONCE = 1.0
+"""Seconds within which a long poll brings a message or makes no sense."""
+_BATCH = 1000
+"""Most arrivals in one statement."""
+_AWAY = (Unavailable, OSError, NotConnectedError, HTTPClientError, NoCredentialsError, CredentialRetrievalError)
+"""Nobody answers: whatever the message says, it is not its fault."""
+_REFUSED = (BotoCoreError, ClientError)
+"""Somebody answers, and it is no answer to this: perhaps for ever, and then it is the message's own fault."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,9 @@ class Intake:
         self._notifications = metrics and metrics.notifications
         self._pace = pace
         self._hold = hold
+        self._waiting: set[Hand] = set()
+        self._nobody_waits = asyncio.Event()
+        self._nobody_waits.set()
         self._group = GroupCommit[tuple[Arrival, ...], frozenset[Arrival]](self._commit_together)
         for outcome in Outcome:
             self._count(outcome, 0)
@@ -106,13 +123,22 @@ class Intake:
         return len(await self._take_in(arrivals)) if arrivals else 0
 
     async def _received(self) -> list[Message]:
-        """The next messages; waits for longer each time that SQS does not answer."""
+        """The next messages; waits for longer each time that SQS does not answer, or says nothing at once."""
         pause = self._pace.first_pause
         while True:
+            # What waits for the database now would only become more.
+            await self._nobody_waits.wait()
+            begun = time.monotonic()
             try:
-                return await self._queue.receive(_LONG_POLL)
-            except (BotoCoreError, ClientError, OSError) as error:
-                pause = await self._rest(pause, error)
+                if messages := await self._queue.receive(_LONG_POLL):
+                    return messages
+            except Exception as error:
+                pause = await self._rest(pause, f"{type(error).__name__}: {error}")
+                continue
+            if time.monotonic() - begun < _AT_ONCE:
+                pause = await self._rest(pause, "SQS answered a long poll at once, and without a message")
+            else:
+                pause = self._pace.first_pause
 
     async def _work(self, messages: Sequence[Message], room: asyncio.Semaphore) -> None:
         try:
@@ -121,31 +147,48 @@ class Intake:
         finally:
             room.release()
 
-    async def _rest(self, pause: float, error: BaseException) -> float:
-        log.warning("intake_interrupted", seconds=pause, error=f"{type(error).__name__}: {error}")
+    async def _rest(self, pause: float, why: str) -> float:
+        log.warning("intake_interrupted", seconds=pause, error=why)
         await asyncio.sleep(pause)
         return min(pause * 2, self._pace.longest_pause)
 
     async def _deal_with(self, messages: Sequence[Message], *, patiently: bool) -> list[BaseException]:
         """Deal with messages; returns what went wrong with those that are given back.
 
-        While a dependency is away they stay in hand, and with them the room for others: given back they would
-        come again and again, and SQS buries what it hands out too often.
+        While a dependency is away they stay in hand for as long as SQS allows, and nothing more is received: given
+        back they would come again and again, and SQS buries what it hands out too often.
         """
-        in_hand, pause, begun = set(messages), self._pace.first_pause, time.monotonic()
-        async with self._queue.held(in_hand):
+        hand = Hand(set(messages))
+        async with self._queue.held(hand):
             try:
-                while True:
-                    failures = await self._attempt(in_hand)
-                    away = next((one for one in failures if isinstance(one, _AWAY)), None)
-                    # S3 may refuse one key for ever, and then it is the message's own fault.
-                    is_refused = isinstance(away, ClientError) and time.monotonic() - begun > self._hold.at_most
-                    if not away or is_refused or not patiently:
-                        return failures
-                    pause = await self._rest(pause, away)
+                return await self._work_off(hand, patiently)
             finally:
+                self._note(hand, is_waiting=False)
                 # Also when the process ends: another replica has them at once.
-                await self._queue.give_back(sorted(in_hand, key=lambda one: one.message_id))
+                await self._queue.give_back(sorted(hand.messages, key=lambda one: one.message_id))
+
+    async def _work_off(self, hand: Hand, patiently: bool) -> list[BaseException]:
+        pause, begun = self._pace.first_pause, time.monotonic()
+        while True:
+            failures = await self._attempt(hand.messages)
+            away = next((one for one in failures if isinstance(one, _AWAY)), None)
+            self._note(hand, is_waiting=away is not None and patiently)
+            begun = time.monotonic() if away else begun
+            is_over = time.monotonic() - begun > self._hold.at_most
+            cause = away or next((one for one in failures if isinstance(one, _REFUSED) and not is_over), None)
+            if not cause or not patiently:
+                return failures
+            pause = await self._rest(pause, f"{type(cause).__name__}: {cause}")
+
+    def _note(self, hand: Hand, *, is_waiting: bool) -> None:
+        hand.is_waiting = is_waiting
+        if is_waiting:
+            self._waiting.add(hand)
+            self._nobody_waits.clear()
+        else:
+            self._waiting.discard(hand)
+            if not self._waiting:
+                self._nobody_waits.set()
 
     async def _attempt(self, in_hand: set[Message]) -> list[BaseException]:
         """Deal with each message as soon as what it tells of is committed; what is done leaves the hand."""
@@ -189,7 +232,7 @@ class Intake:
         done = [one.message for one in committed if not one.notice.fault or one.message in buried]
         try:
             await self._queue.delete(done)
-        except _AWAY as error:
+        except (*_AWAY, *_REFUSED) as error:
             return [error]
         in_hand.difference_update(done)
         return []
@@ -205,8 +248,14 @@ class Intake:
         return firsts
 
     async def _take_in(self, arrivals: Iterable[Arrival]) -> list[Recording]:
+        every, new = list(arrivals), list[Recording]()
+        for start in range(0, len(every), _BATCH):
+            new += await self._take_in_batch(every[start : start + _BATCH])
+        return new
+
+    async def _take_in_batch(self, arrivals: Sequence[Arrival]) -> list[Recording]:
         begun = time.monotonic()
-        new = await self._recordings.take_in(list(arrivals), self._now())
+        new = await self._recordings.take_in(arrivals, self._now())
         for recording in new:
             log.info(
                 "recording_discovered", recording_id=recording.recording_id, object_key=recording.object_key,

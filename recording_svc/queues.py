@@ -1,7 +1,7 @@
 """Speaks with SQS about many messages at once: receives, hides, deletes, gives back, and sets aside."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +22,8 @@ _PAYLOAD = 256 * 1024
 _REASON_LENGTH = 1000
 _PATIENCE_SECONDS = 5
 """For giving back: a process that ends must not wait for long."""
+_LONGEST = 12 * 3600
+"""Seconds for which SQS hides a message at most, from its receipt on."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,21 @@ class Message:
 
 @dataclass(frozen=True)
 class Hold:
-    """For how many seconds others do not see what is in hand, and how long that is prolonged at most."""
+    """For how many seconds others do not see what is in hand, and how long that is prolonged at most.
+
+    What is waited for because it is away does not count: nobody else would get further.
+    """
 
     seconds: int = 60
     at_most: int = 600
+
+
+@dataclass(eq=False)
+class Hand:
+    """Messages that are dealt with, and whether they wait for something that is away. What is done leaves it."""
+
+    messages: set[Message]
+    is_waiting: bool = False
 
 
 class RecordingsQueue:
@@ -58,7 +71,10 @@ class RecordingsQueue:
         self._hold = hold
 
     async def receive(self, wait_seconds: int) -> list[Message]:
-        """At most ten messages, hidden from others from now on. Raises botocore's errors."""
+        """At most ten messages, hidden from others from now on. Raises botocore's errors.
+
+        One without a receipt could be neither deleted nor given back: it is none.
+        """
         reply = await self._sqs.receive_message(
             QueueUrl=self._queues.recordings,
             MaxNumberOfMessages=_BATCH,
@@ -68,12 +84,13 @@ class RecordingsQueue:
         return [
             Message(one.get("MessageId", ""), one["ReceiptHandle"], one.get("Body", ""))
             for one in reply.get("Messages", [])
+            if "ReceiptHandle" in one
         ]
 
     @asynccontextmanager
-    async def held(self, messages: Collection[Message]) -> AsyncIterator[None]:
-        """Keep hidden whatever is still among `messages`, up to the bound; it may be taken from meanwhile."""
-        extending = asyncio.create_task(self._extend(messages))
+    async def held(self, hand: Hand) -> AsyncIterator[None]:
+        """Keep hidden whatever is still in hand, up to the bound."""
+        extending = asyncio.create_task(self._extend(hand))
         try:
             yield
         finally:
@@ -116,15 +133,21 @@ class RecordingsQueue:
             log.error("message_not_understood", message_id=message.message_id, reason=fault)
         return [message for message, _ in sent]
 
-    async def _extend(self, messages: Collection[Message]) -> None:
-        half = self._hold.seconds / 2
-        for _ in range(int(self._hold.at_most / half)):
+    async def _extend(self, hand: Hand) -> None:
+        half, worked, waited = self._hold.seconds / 2, 0.0, 0.0
+        while worked + waited + self._hold.seconds < _LONGEST:
             await asyncio.sleep(half)
+            if hand.is_waiting:
+                waited += half
+            elif worked < self._hold.at_most:
+                worked += half
+            else:
+                break
             try:
-                await self._hide(list(messages), self._hold.seconds)
+                await self._hide(list(hand.messages), self._hold.seconds)
             except (BotoCoreError, ClientError, OSError) as error:
-                log.warning("messages_not_held", messages=len(messages), error=str(error))
-        log.warning("messages_held_too_long", messages=len(messages), seconds=self._hold.at_most)
+                log.warning("messages_not_held", messages=len(hand.messages), error=str(error))
+        log.warning("messages_held_too_long", messages=len(hand.messages), worked=worked, waited=waited)
 
     async def _hide(self, messages: Sequence[Message], seconds: int) -> None:
         if messages:
