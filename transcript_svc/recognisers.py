@@ -4,14 +4,15 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from transcript_svc.cutting import Span
 from transcript_svc.domain import Word, segments_of
 from transcript_svc.endpointing import chunks_in
-from transcript_svc.recognition import Heard, Recogniser, side_by_side
+from transcript_svc.recognition import Heard, Recogniser, Unfit, side_by_side
 from transcript_svc.settings import RecogniserSettings
-from transcript_svc.workers import Message, Workers
+from transcript_svc.workers import Message, WorkerDied, Workers, WorkRefused
 
 # For every child process: one chunk in work, and others ready for when it is done before its neighbours.
 CHUNKS_AHEAD = 3
@@ -53,8 +54,45 @@ class PocketSphinx(InChildren):
         super().__init__("transcript_svc.sphinx", processes or cores(), "en")
 
 
+class FasterWhisper(InChildren):
+    """Whisper on this machine, with a model that lies here already."""
+
+    def __init__(self, settings: RecogniserSettings) -> None:
+        processes = settings.recogniser_processes or 1
+        self._kind = {
+            "name": settings.whisper_model,
+            "folder": str(settings.whisper_cache) if settings.whisper_cache else None,
+            "device": settings.whisper_device,
+            "compute_type": settings.whisper_compute_type,
+            "threads": max(cores() // processes, 1),
+        }
+        request = {"model": self._kind, "language": settings.recogniser_language}
+        super().__init__("transcript_svc.whisper", processes, settings.recogniser_language, request)
+
+    async def load(self) -> None:
+        """Have one child load the model. Raises Unfit where there is none, or where it does not run here."""
+        if find_spec("faster_whisper") is None:
+            raise Unfit(
+                "faster-whisper is not installed: pip install 'assent[faster-whisper]', "
+                "or, in a clone, uv sync --extra faster-whisper"
+            )
+        try:
+            async with self._workers.one() as worker:
+                await worker.answer({"model": self._kind})
+        except (WorkRefused, WorkerDied) as error:
+            await self.aclose()
+            raise Unfit(
+                f"the model {self._kind['name']!r} does not load, and none is downloaded: put one on this machine and "
+                f"name its folder in ASSENT_WHISPER_MODEL ({error})"
+            ) from error
+
+
 async def recogniser(settings: RecogniserSettings) -> Recogniser:
     """The recogniser that is set, ready to hear. Raises Unfit."""
+    if settings.recogniser == "faster-whisper":
+        whisper = FasterWhisper(settings)
+        await whisper.load()
+        return whisper
     return PocketSphinx(settings.recogniser_processes)
 
 

@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import DirectoryPath, Field, field_validator
 from pydantic_core.core_schema import ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -28,6 +28,21 @@ class RecogniserSettings(BaseSettings):
     recogniser_language: str = Field("", pattern=r"^([a-z]{2,3})?$")
     # Of children that hear side by side. 0: PocketSphinx one for every core, faster-whisper one that uses all of them.
     recogniser_processes: int = Field(0, ge=0, le=256)
+
+    # A folder with a model, or the name of one that the cache holds. Nothing is downloaded.
+    whisper_model: str = Field("", validate_default=True)
+    # The cache; left out, it is Hugging Face's own (~/.cache/huggingface/hub).
+    whisper_cache: DirectoryPath | None = None
+    whisper_device: Literal["cpu", "cuda", "auto"] = "cpu"
+    # As CTranslate2 names them: int8, float16, ...; `default` is how the model was stored.
+    whisper_compute_type: str = "default"
+
+    @field_validator("whisper_model")
+    @classmethod
+    def _is_there(cls, model: str, fields: ValidationInfo) -> str:
+        if fields.data.get("recogniser") == "faster-whisper" and not model:
+            raise ValueError("needed where ASSENT_RECOGNISER is faster-whisper: a folder or a name")
+        return model
 
     @field_validator("recogniser_language")
     @classmethod

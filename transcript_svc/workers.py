@@ -19,6 +19,8 @@ Message = dict[str, Any]
 
 LINE_LIMIT = 64 * 2**20
 MEMORY_LIMIT = 4 * 2**30
+# Which card to compute on, and where its libraries lie.
+GRAPHICS_CARD = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
 CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGBUS})
 
 
@@ -126,9 +128,14 @@ class Workers:
             await worker.kill()
 
 
-def serve(do: Callable[[Message], Iterator[Message]], *refusals: type[Exception]) -> None:
-    """The child's whole life: do what comes in line by line; these errors are answers, any other one ends it."""
-    _confine()
+def serve(
+    do: Callable[[Message], Iterator[Message]], *refusals: type[Exception], memory_limit: int | None = MEMORY_LIMIT
+) -> None:
+    """The child's whole life: do what comes in line by line; these errors are answers, any other one ends it.
+
+    A memory limit (bytes) suits whoever reads what strangers sent, not a model that the operator chose.
+    """
+    _confine(memory_limit)
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as replies:
         os.dup2(2, 1)  # a library that prints must not be read as an answer
         requests: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -157,14 +164,16 @@ def _listen(requests: "queue.SimpleQueue[str]") -> None:
     os._exit(0)  # our parent is gone, however it went; whatever we were writing must not be finished
 
 
-def _confine() -> None:
+def _confine(memory_limit: int | None) -> None:
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold audio
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
+    if memory_limit:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_limit, memory_limit))
 
 
 def _bare_environment() -> dict[str, str]:
     return {
+        **{name: os.environ[name] for name in GRAPHICS_CARD if name in os.environ},
         "PATH": os.environ.get("PATH", os.defpath),
         "PYTHONPATH": os.pathsep.join(sys.path),
         "OPENBLAS_NUM_THREADS": "1",

@@ -16,6 +16,11 @@ from transcript_svc.settings import RecogniserSettings
         ({"RECOGNISER_LANGUAGE": "de"}, "ASSENT_RECOGNISER_LANGUAGE: Value error, pocketsphinx hears English only"),
         ({"RECOGNISER_LANGUAGE": "English"}, "ASSENT_RECOGNISER_LANGUAGE: "),
         ({"RECOGNISER_PROCESSES": "-1"}, "ASSENT_RECOGNISER_PROCESSES: "),
+        ({"RECOGNISER": "faster-whisper"}, "ASSENT_WHISPER_MODEL: Value error, needed where ASSENT_RECOGNISER is"),
+        (
+            {"RECOGNISER": "faster-whisper", "WHISPER_MODEL": "small", "WHISPER_CACHE": "/nowhere"},
+            "ASSENT_WHISPER_CACHE: Path does not point to a directory",
+        ),
     ],
 )
 def test_a_setting_that_cannot_work_is_named_with_what_would(
