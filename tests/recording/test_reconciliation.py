@@ -1,7 +1,6 @@
 """What a comparison of buckets and tables says about what it cannot account for, and what stops it not."""
 
 from collections.abc import Collection
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,41 +10,15 @@ from chassis.errors import InvalidArgument, Unavailable
 from recording_svc.canary import CANARY_KEY
 from recording_svc.domain.recordings import Arrival, CopyKind, CopyState, State
 from recording_svc.metrics import Metrics
-from recording_svc.reconciliation import Reconciliation
-from recording_svc.remnants import Remnant, RemnantKind
+from tests.recording.comparing import Overlaid, comparing, orphans
 from tests.recording.conftest import both_servers
 from tests.recording.faults import denied, unreachable
-from tests.recording.memory_listings import MemoryListings
-from tests.recording.surroundings import NOON
 from tests.recording.world import KEY, World
 
 KEYS = [f"room-{number:02}-2026-11-22T11:20:00Z.mp4" for number in range(10)]
 
 on_postgres = pytest.mark.parametrize("recordings", ["postgres"], indirect=True)
 """Cases about what a real column refuses."""
-
-
-class Overlaid:
-    """Something whose attributes are replaced where a test says so."""
-
-    def __init__(self, real: Any, **instead: Any) -> None:
-        self._real = real
-        vars(self).update(instead)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-
-def comparing(world: World, audio: Any = None, recordings: Any = None, metrics: Metrics | None = None) -> Any:
-    """A comparison with another view of the buckets, or another store."""
-    listed, buckets = audio or world.reconciliation._audio, (world.cloud.recordings, world.cloud.audio)
-    store = recordings or world.recordings
-    return Reconciliation(listed, *buckets, store, MemoryListings(), world.intake.take_in, world.clock, metrics)
-
-
-def told(metrics: Metrics) -> dict[str, float]:
-    samples = [one for metric in metrics.registry.collect() for one in metric.samples]
-    return {one.labels["kind"]: one.value for one in samples if one.name == "assent_recording_orphans"}
 
 
 async def known(world: World) -> list[str]:
@@ -249,65 +222,6 @@ async def test_what_was_missing_when_a_comparison_broke_off_is_told_by_the_next(
         await reconciliation.reconcile()
     world.s3.before.clear()
     await reconciliation.reconcile()
-    assert told(metrics)["missing"] == 1
+    assert orphans(metrics)["missing"] == 1
     await reconciliation.reconcile()
-    assert told(metrics)["missing"] == 0
-
-
-def upload(bucket: str, key: str, hours: float, number: int = 0) -> Remnant:
-    """One that was begun so many hours before noon."""
-    return Remnant(RemnantKind.UPLOAD, bucket, key, f"upload-{number}", 0, NOON - timedelta(hours=hours))
-
-
-def with_uploads(world: World, uploads: list[Remnant]) -> Any:
-    """The buckets, and in them these uploads: a server dates its own as it likes."""
-
-    async def list_uploads(bucket: str, prefix: str = "") -> list[Remnant]:
-        return [one for one in uploads if one.bucket == bucket and one.key.startswith(prefix)]
-
-    return Overlaid(world.reconciliation._audio, list_uploads=list_uploads)
-
-
-async def test_an_upload_of_no_recording_is_said_once_it_is_older_than_a_day(world: World) -> None:
-    await world.arrive(KEYS[0])
-    mp3 = await world.write_mp3(await world.arrive(KEYS[1]))
-    ours, derived = world.cloud.recordings, world.cloud.audio
-    uploads = [upload(ours, KEYS[0], 25), upload(derived, mp3, 25), upload(ours, KEYS[2], 23)]
-    stale = [upload(ours, KEYS[3], 25), upload(ours, "a.webm", 300), upload(derived, "stranger.mp3", 25)]
-    metrics = Metrics(world.clock)
-    reconciliation = comparing(world, with_uploads(world, [*uploads, *stale]), metrics=metrics)
-    with structlog.testing.capture_logs() as logs:
-        found = await reconciliation.reconcile()
-    assert (found.unfinished_uploads, found.stale_uploads) == (6, 3)
-    said = {one["bucket"]: one["keys"] for one in logs if one["event"] == "stale_uploads"}
-    assert said == {ours: ["a.webm", KEYS[3]], derived: ["stranger.mp3"]}
-    assert (told(metrics)["stale_uploads"], told(metrics)["unfinished_uploads"]) == (3, 6)
-
-
-async def test_more_uploads_than_one_question_may_name_are_asked_about_in_parts(world: World) -> None:
-    recording = await world.arrive(KEYS[0])
-    await world.settle(recording)
-    world.neighbours.refuse()
-    assert (await world.settle(recording)).state is State.ERASED
-    ours = world.cloud.recordings
-    uploads = [upload(ours, f"{number:05}.mp4", 25, number) for number in range(17_000)]
-    uploads.append(upload(ours, KEYS[0], 1))
-    asked: list[int] = []
-
-    async def of_versions(bucket: str, keys: Collection[str]) -> Any:
-        asked.append(len(keys))
-        return await world.recordings.of_versions(bucket, keys)
-
-    store = Overlaid(world.recordings, of_versions=of_versions)
-    with structlog.testing.capture_logs() as logs:
-        found = await comparing(world, with_uploads(world, uploads), store).reconcile()
-    assert (found.stale_uploads, found.came_back, found.unaccounted) == (17_000, 1, 0)
-    assert max(asked) <= 1000
-    assert all(len(one["keys"]) <= 100 for one in logs if one["event"] == "stale_uploads")
-
-
-@on_postgres
-async def test_one_upload_that_the_store_cannot_hold_hides_no_other(world: World) -> None:
-    uploads = [upload(world.cloud.recordings, key, 25) for key in (*KEYS[:3], "a\0b.mp4")]
-    found = await comparing(world, with_uploads(world, uploads)).reconcile()
-    assert (found.stale_uploads, found.unaccounted) == (3, 1)
+    assert orphans(metrics)["missing"] == 0
