@@ -94,11 +94,15 @@ class Story:
         if recording.state is State.ERASED:
             statement = verify(recording.certificate, key)
             assert statement["recording_id"] == self.recording_id
-            assert {(one["kind"], one["key"]) for one in statement["removed"]} == set(everything)
-            assert (lying, await self._told_deleted()) == ([], 1)
+            removed = {(one["kind"], one["key"]) for one in statement["removed"]}
+            assert removed == set(everything), f"the certificate names {removed} alone"
+            assert not lying, f"{lying} is there"
+            times, expected = await self._told_deleted(), 1
         else:
             there = self.cloud.oracle.get_object(Bucket=self.cloud.recordings, Key=KEY)["Body"].read()
-            assert (lying, there, await self._told_deleted()) == (everything, BYTES, 0)
+            assert (lying, there) == (everything, BYTES), f"of what is kept {lying} is there"
+            times, expected = await self._told_deleted(), 0
+        assert times == expected, f"AudioDeleted was told {times} times"
 
     @property
     def _mp3(self) -> str:
