@@ -18,8 +18,8 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as NotConnectedError
 
+from chassis.database.group_commit import GroupCommit
 from chassis.errors import Unavailable
-from chassis.group_commit import GroupCommit
 from recording_svc.buckets import AudioBuckets
 from recording_svc.domain.recordings import Arrival, Recording
 from recording_svc.metrics import Metrics

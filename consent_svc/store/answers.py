@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from chassis import outbox
 from chassis.database import Database
-from chassis.group_commit import Busy, GroupCommit
+from chassis.database.group_commit import Busy, GroupCommit
 from chassis.telemetry import headers
 from consent_svc.domain.answers import RecordedAnswer, Submission
 from consent_svc.domain.receipts import Terms

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from chassis.database.group_commit import Busy, GroupCommit
 from chassis.errors import Unavailable
-from chassis.group_commit import Busy, GroupCommit
 
 
 class Disk:
@@ -186,7 +186,7 @@ async def test_after_an_error_the_answers_of_one_key_keep_their_order(disk: Disk
 async def test_a_database_that_answers_nothing_is_given_up(
     disk: Disk, group: GroupCommit[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chassis.group_commit.LONGEST", 0.1)
+    monkeypatch.setattr("chassis.database.group_commit.LONGEST", 0.1)
     disk.turning.clear()
     with pytest.raises(Unavailable):
         await group.submit("m", "m:1")
