@@ -10,6 +10,7 @@ from pathlib import Path
 from transcript_svc.cutting import Span
 from transcript_svc.domain import Word, segments_of
 from transcript_svc.endpointing import chunks_in
+from transcript_svc.openai import OpenAI, key_in
 from transcript_svc.recognition import Heard, Recogniser, Unfit, side_by_side
 from transcript_svc.settings import RecogniserSettings
 from transcript_svc.workers import Message, WorkerDied, Workers, WorkRefused
@@ -93,6 +94,10 @@ async def recogniser(settings: RecogniserSettings) -> Recogniser:
         whisper = FasterWhisper(settings)
         await whisper.load()
         return whisper
+    if settings.recogniser == "openai":
+        client = OpenAI(settings, key_in(settings.openai_key_file))
+        await client.look()
+        return client
     return PocketSphinx(settings.recogniser_processes)
 
 

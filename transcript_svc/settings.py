@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 from typing import Literal
 
-from pydantic import DirectoryPath, Field, field_validator
+from pydantic import DirectoryPath, Field, FilePath, HttpUrl, field_validator
 from pydantic_core.core_schema import ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -36,6 +36,23 @@ class RecogniserSettings(BaseSettings):
     whisper_device: Literal["cpu", "cuda", "auto"] = "cpu"
     # As CTranslate2 names them: int8, float16, ...; `default` is how the model was stored.
     whisper_compute_type: str = "default"
+
+    # Where a server has /audio/transcriptions: https://api.openai.com/v1, for instance.
+    openai_url: HttpUrl | None = Field(None, validate_default=True)
+    openai_key_file: FilePath | None = None
+    openai_model: str = "whisper-1"
+    # Of one request, which brings at most 30 s of audio; how many of them at once.
+    openai_timeout_seconds: float = Field(120, gt=0)
+    openai_at_once: int = Field(4, ge=1, le=64)
+
+    @field_validator("openai_url")
+    @classmethod
+    def _is_told(cls, url: HttpUrl | None, fields: ValidationInfo) -> HttpUrl | None:
+        if fields.data.get("recogniser") == "openai" and url is None:
+            raise ValueError("needed where ASSENT_RECOGNISER is openai")
+        if url and (url.username or url.password):
+            raise ValueError("a name or a password in it would be logged: a key belongs into ASSENT_OPENAI_KEY_FILE")
+        return url
 
     @field_validator("whisper_model")
     @classmethod

@@ -14,9 +14,9 @@ from assent.recording.v1 import recording_service_pb2 as rpc
 from chassis.errors import FailedPrecondition, NotFound, ServiceError
 from transcript_svc import media, wire
 from transcript_svc.buckets import Buckets
-from transcript_svc.domain import Audio, Job, Occupied, Outcome, Overtaken, Recording, Segment, Status
+from transcript_svc.domain import Audio, Job, Occupied, Outcome, Overtaken, Recording, Status
 from transcript_svc.media import BrokenMedia
-from transcript_svc.recognition import Recogniser
+from transcript_svc.recognition import Heard, Recogniser, Unrecognisable, main_language
 from transcript_svc.scratch import Scratch
 from transcript_svc.store import Transcripts
 
@@ -108,7 +108,7 @@ class Transcription:
                 outcome = await self._outcome(job, recording, folder)
             # Scratch is wiped by now: what the commit sets free to be erased lies nowhere but in the buckets.
             await self._transcripts.complete(job, outcome)
-        except BrokenMedia as error:
+        except (BrokenMedia, Unrecognisable) as error:
             await self._transcripts.fail(job, str(error))
             log.warning("transcription_failed", reason=str(error))
         except Overtaken:
@@ -138,27 +138,27 @@ class Transcription:
         await self._transcripts.append(job, wire.lasted(decoded.duration_ms))
         if not decoded.has_audio:
             return Outcome(Status.NO_AUDIO, decoded.duration_ms)
-        segments = await self._recognise(job, wav, progress, decoded.duration_ms)
+        heard = await self._recognise(job, wav, progress, decoded.duration_ms)
         audio = await self._upload(job, recording, mp3) if wanted else None
         return Outcome(
             status=Status.COMPLETED,
             duration_ms=decoded.duration_ms,
-            language=self._recogniser.language,
-            segments=tuple(segments),
+            language=self._recogniser.language or main_language(heard),
+            segments=tuple(segment for piece in heard for segment in piece.segments),
             # Where somebody refused, nothing is drawn from the sound either.
             peaks=decoded.peaks if audio else (),
             audio=audio,
         )
 
-    async def _recognise(self, job: Job, wav: Path, progress: "_Progress", duration_ms: int) -> list[Segment]:
-        segments: list[Segment] = []
+    async def _recognise(self, job: Job, wav: Path, progress: "_Progress", duration_ms: int) -> list[Heard]:
+        heard: list[Heard] = []
         async with aclosing(self._recogniser.hear(wav)) as pieces:
             async for piece in pieces:
-                segments += piece.segments
+                heard.append(piece)
                 await self._transcripts.append(
                     job, *map(wire.heard, piece.segments), progress.recognised(piece.until_ms, duration_ms)
                 )
-        return segments
+        return heard
 
     async def _may_keep_audio(self, recording: Recording) -> bool:
         """Register the mp3's place. Nobody may write there where somebody refused or the audio was erased."""

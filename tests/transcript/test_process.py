@@ -172,3 +172,14 @@ async def test_settings_that_are_missing_are_named(around: Surroundings) -> None
     _, said = await process.communicate()
     assert process.returncode == 2
     assert b"ASSENT_RECORDING_ADDRESS" in said
+
+
+async def test_a_recogniser_that_cannot_work_ends_the_process_before_it_serves(around: Surroundings) -> None:
+    around.env |= {"ASSENT_RECOGNISER": "faster-whisper", "ASSENT_WHISPER_MODEL": "/nowhere/at/all"}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "transcript_svc", "serve"), env=around.env, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await process.communicate()
+    assert process.returncode == 2
+    assert said.startswith(b"ASSENT_RECOGNISER: ")
+    assert b"Traceback" not in said

@@ -17,6 +17,13 @@ from transcript_svc.settings import RecogniserSettings
         ({"RECOGNISER_LANGUAGE": "English"}, "ASSENT_RECOGNISER_LANGUAGE: "),
         ({"RECOGNISER_PROCESSES": "-1"}, "ASSENT_RECOGNISER_PROCESSES: "),
         ({"RECOGNISER": "faster-whisper"}, "ASSENT_WHISPER_MODEL: Value error, needed where ASSENT_RECOGNISER is"),
+        ({"RECOGNISER": "openai"}, "ASSENT_OPENAI_URL: Value error, needed where ASSENT_RECOGNISER is openai"),
+        (
+            {"RECOGNISER": "openai", "OPENAI_URL": "transcribe.example"},
+            "ASSENT_OPENAI_URL: Input should be a valid URL",
+        ),
+        ({"OPENAI_URL": "https://ana:secret@transcribe.example/v1"}, "belongs into ASSENT_OPENAI_KEY_FILE"),
+        ({"OPENAI_KEY_FILE": "/nowhere"}, "ASSENT_OPENAI_KEY_FILE: Path does not point to a file"),
         (
             {"RECOGNISER": "faster-whisper", "WHISPER_MODEL": "small", "WHISPER_CACHE": "/nowhere"},
             "ASSENT_WHISPER_CACHE: Path does not point to a directory",
