@@ -15,9 +15,10 @@ from chassis.errors import Unavailable
 from deploy.local.sample import MEETING
 from tests.eventually import eventually
 from tests.transcript.openai_server import KEY, Asked, TranscribingServer, refusal, spoken, transcribing_server
+from tests.transcript.workshop import Workshop
 from transcript_svc import media
 from transcript_svc.cutting import Span
-from transcript_svc.domain import Segment, Word
+from transcript_svc.domain import Segment, Status, Word
 from transcript_svc.endpointing import cut
 from transcript_svc.openai import OpenAI, key_in
 from transcript_svc.openai_answers import Answer, Garbled, language_in, read, segments_in
@@ -106,10 +107,12 @@ async def test_no_more_requests_are_under_way_than_are_set(meeting: Path, server
 
         both = asyncio.gather(*(hear() for _ in range(2)))
 
-        async def two_wait() -> bool:
-            return server.at_once == 2
+        async def too_many() -> bool:
+            return server.at_once > 2
 
-        assert await eventually(two_wait)
+        with pytest.raises(TimeoutError):
+            await eventually(too_many, within=1)
+        assert server.at_once == 2
         server.may_answer.set()
         assert await both == [len(cut(str(meeting)))] * 2
     assert server.most_at_once == 2
@@ -301,3 +304,38 @@ async def test_the_key_lies_in_a_file_and_must_be_one(tmp_path: Path, server: Tr
     (tmp_path / "key").write_text("two\nlines")
     with pytest.raises(Unfit, match="ASSENT_OPENAI_KEY_FILE"):
         await recogniser(settings(server.url, openai_key_file=tmp_path / "key"))
+
+
+async def test_a_recording_is_transcribed_by_the_server_in_the_language_that_it_hears(
+    shop: Workshop, server: TranscribingServer
+) -> None:
+    def in_german(asked: Asked) -> web.Response:
+        return web.json_response({"text": "Ja.", "language": "de"})
+
+    server.answer = in_german
+    shop.arrive(MEETING)
+    async with client(server) as openai:
+        await (await shop.worker(recogniser=openai)).transcribe("r1")
+    transcript = await shop.transcript()
+    assert (transcript.status, transcript.language) == (Status.COMPLETED, "de")
+    assert {segment.text for segment in transcript.segments} == {"Ja."}
+    assert shop.left_in_scratch() == []
+
+
+async def test_a_recording_that_the_server_refuses_has_failed_and_one_that_it_cannot_take_now_has_not(
+    shop: Workshop, server: TranscribingServer
+) -> None:
+    server.answer = always(500)
+    shop.arrive(MEETING)
+    async with client(server) as openai:
+        worker = await shop.worker(recogniser=openai)
+        with pytest.raises(Unavailable):
+            await worker.transcribe("r1")
+        waiting = await shop.transcript()
+        server.answer = lambda asked: spoken(asked) if asked.is_silent else refusal(400, "bad audio")
+        await worker.transcribe("r1")
+    assert (waiting.status.is_final, waiting.tries) == (False, 0)
+    transcript = await shop.transcript()
+    assert transcript.status is Status.FAILED
+    assert "recogniser refused the audio" in transcript.failure
+    assert shop.left_in_scratch() == []
