@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on standard error, a fixed event name and its fields."""
+"""Structured logs: one JSON object a line on standard error, a fixed event name and its fields. And text for people."""
 
 import logging
 import sys
@@ -29,6 +29,16 @@ def configure(service: str, level: str = "INFO") -> None:
     structlog.contextvars.bind_contextvars(service=service)
     # Libraries log through the standard library: only what needs attention.
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+
+
+def plain(text: str, longest: int | None = None) -> str:
+    r"""Text that strangers chose, without harm to a terminal and without what would pass for a line of ours.
+
+    What does not print (control characters, line ends, half characters) is shown as \x1b, \n …; cut at `longest`
+    characters.
+    """
+    shown = text if longest is None or len(text) <= longest else f"{text[:longest]}…"
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in shown)
 
 
 def _with_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from chassis.logs import plain
 from consent_svc.domain.canonical import canonical, text_hash
-from consent_svc.terminal import plain
 
 _UNREADABLE = (TypeError, ValueError, RecursionError, UnsupportedAlgorithm)
 _HOW_TO_MAKE_ONE = "make one with `openssl genpkey -algorithm ed25519 -out KEY.pem`"

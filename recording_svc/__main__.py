@@ -22,6 +22,7 @@ from chassis import logs, telemetry
 from chassis.bus import Bus
 from chassis.channel import connect
 from chassis.database import Database, migrate
+from chassis.logs import plain
 from chassis.outbox import OutboxRelay
 from chassis.server import Server
 from chassis.settings import ServiceSettings, load
@@ -53,7 +54,6 @@ from recording_svc.settlement import Settlement
 from recording_svc.store.listings import PostgresListings
 from recording_svc.store.postgres import PostgresRecordings
 from recording_svc.sweep import Sweep
-from recording_svc.terminal import plain
 from recording_svc.transcripts import Transcripts
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from chassis.logs import plain
 from recording_svc.domain.recordings import Copy, CopyKind, Grounds, Recording, Revision
 from recording_svc.remnants import Remnant, Sight
-from recording_svc.terminal import plain
 
 TYPE = "assent-erasure+jws"
 MEETING_TYPE = "assent-meeting-erasure+jws"

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, cast
 
+from chassis.logs import plain
 from consent_svc.domain.answers import HistoryLine
 from consent_svc.domain.canonical import canonical
 from consent_svc.domain.receipts import Key
@@ -15,7 +16,6 @@ from consent_svc.history.shown import Shown, fault_of_form
 from consent_svc.history.verification import Verification
 from consent_svc.kinds import IT_IS_A_RECEIPT, is_receipt
 from consent_svc.signing import KeyFileError, SignatureError, key_id, load_public_key, verify
-from consent_svc.terminal import plain
 
 LONGEST_LINE = 64 * 1024
 """Bytes; no line of an export comes near, but the last."""

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
+from chassis.logs import plain
 from consent_svc.domain.answers import HistoryLine
 from consent_svc.domain.canonical import canonical, text_hash
 from consent_svc.history.chain import fits_its_hash
@@ -13,7 +14,6 @@ from consent_svc.kinds import IT_IS_AN_EXPORT, is_export
 from consent_svc.receipts.document import RECEIPT_TYPE, SCHEMA
 from consent_svc.receipts.words import in_plain_words
 from consent_svc.signing import KeyFileError, SignatureError, key_id, load_public_key, verify
-from consent_svc.terminal import plain
 
 
 class ReceiptFault(Exception):

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from chassis.logs import plain
 from consent_svc.domain.canonical import canonical
-from consent_svc.terminal import plain
 
 _SAID = {"granted": "YES, the audio may be stored", "denied": "NO, the audio may not be stored"}
 _STATES = {

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from chassis.channel import connect
 from chassis.database import Database
 from chassis.errors import ServiceError
+from chassis.logs import plain
 from recording_svc.clients import open_s3_and_sqs
 from recording_svc.domain.recordings import StaleError
 from recording_svc.matching import NotAssignableError
@@ -28,7 +29,6 @@ from recording_svc.operator.postgres import PostgresDesk
 from recording_svc.operator.redrive import RedriveInterruptedError, depth, redrive
 from recording_svc.settings import Settings
 from recording_svc.store.postgres import PostgresRecordings
-from recording_svc.terminal import plain
 
 _NOBODY = "(not named)"
 

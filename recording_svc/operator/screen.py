@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from chassis.logs import plain
 from recording_svc.operator.actions import Assigned
 from recording_svc.operator.desk import Action
 from recording_svc.operator.waiting import Waiting
-from recording_svc.terminal import plain
 
 
 def stuck_lines(found: Sequence[Waiting], now: datetime) -> list[str]:

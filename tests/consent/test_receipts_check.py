@@ -147,7 +147,7 @@ def test_what_does_not_hold_is_said_and_in_what(desk: Desk, content: Any, says: 
 
 def test_a_field_that_nobody_signed_does_no_harm_to_a_terminal(desk: Desk) -> None:
     _, said = desk.check_of({"receipt": {**RECEIPT, "\x1b[2J": 1}, "jws": signed(RECEIPT)})
-    assert r"at '\x1b[2J'" in said
+    assert r"at \x1b[2J" in said
 
 
 def test_of_several_keys_none_of_which_signed_it_is_said_which_the_receipt_names(desk: Desk) -> None:
