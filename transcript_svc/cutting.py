@@ -7,6 +7,10 @@ from dataclasses import dataclass
 CHUNK_MS = 15_000
 # Speech without any pause is cut all the same, at its quietest moment between the two.
 LONGEST_MS = 30_000
+# What a forced cut leaves on either side must still be enough to make sense of.
+SHORTEST_MS = 5_000
+# Between two words it is quiet for longer than within one, where a "t" or a "k" holds back the breath for a moment.
+AROUND_MS = 90
 # A voice is noticed a little late and missed a little early.
 PADDING_MS = 150
 FRAME_MS = 30
@@ -40,13 +44,21 @@ def _padded(voiced: Sequence[Span], duration_ms: int) -> Iterator[Span]:
 def _short(span: Span, loudness: Sequence[float]) -> Iterator[Span]:
     start_ms = span.start_ms
     while span.end_ms - start_ms > LONGEST_MS:
-        candidates = range((start_ms + CHUNK_MS) // FRAME_MS, min((start_ms + LONGEST_MS) // FRAME_MS, len(loudness)))
-        quietest = min(candidates, key=lambda frame: loudness[frame], default=None)
-        if quietest is None:
-            break
-        yield Span(start_ms, quietest * FRAME_MS)
-        start_ms = quietest * FRAME_MS
+        latest_ms = min(start_ms + LONGEST_MS, span.end_ms - SHORTEST_MS)
+        cut_ms = _quietest(start_ms + CHUNK_MS, latest_ms, loudness)
+        yield Span(start_ms, cut_ms)
+        start_ms = cut_ms
     yield Span(start_ms, span.end_ms)
+
+
+def _quietest(earliest_ms: int, latest_ms: int, loudness: Sequence[float]) -> int:
+    around = AROUND_MS // FRAME_MS
+
+    def heard(frame: int) -> float:
+        return sum(loudness[max(frame - around, 0) : frame + around + 1])
+
+    frames = range(earliest_ms // FRAME_MS + 1, min(latest_ms // FRAME_MS, len(loudness) - around))
+    return min(frames, key=heard) * FRAME_MS + FRAME_MS // 2 if frames else latest_ms
 
 
 def _joined(spans: Iterable[Span]) -> Iterator[Span]:
