@@ -7,13 +7,19 @@ import tempfile
 
 import uvloop
 
-from bench import answers, erasure, intake, verdict
+from bench import answers, erasure, intake, verdict, words
 from bench.contenders import Scale
 from chassis import logs
 from deploy.local import PartError, Postgres, Stack
 from deploy.local.stack import ALL
 
-PARTS = {"verdict": ("postgres",), "intake": ("postgres", "moto"), "erasure": ("postgres", "moto")}
+MEASURED = ("answers", "verdict", "intake", "erasure", "words")
+PARTS = {
+    "verdict": ("postgres",),
+    "intake": ("postgres", "moto"),
+    "erasure": ("postgres", "moto"),
+    "words": ("postgres",),
+}
 """Of the stack, what a measurement needs that does not need all."""
 CONNECTIONS = 300
 """That Postgres takes at once: pgbench's 200 beside the pools of the services."""
@@ -47,13 +53,15 @@ async def _measure(stack: Stack, postgres: Postgres, wanted: str, scale: Scale) 
         failed |= await intake.measure(stack, intake.Sizes(rounds=scale.rounds))
     if wanted in ("all", "erasure"):
         failed |= await erasure.measure(stack, erasure.Sizes(rounds=scale.rounds))
+    if wanted in ("all", "words"):
+        failed |= await words.measure()
     return failed
 
 
 def _arguments() -> tuple[str, Scale]:
     usual = Scale()
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("what", nargs="?", default="all", choices=("all", "answers", "verdict", "intake", "erasure"))
+    parser.add_argument("what", nargs="?", default="all", choices=("all", *MEASURED))
     parser.add_argument("--clients", type=int, nargs="+", default=usual.clients)
     parser.add_argument("--rounds", type=int, default=usual.rounds, help="of each; the first is thrown away")
     parser.add_argument("--seconds", type=float, default=usual.seconds, help="of a round")

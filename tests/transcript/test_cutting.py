@@ -3,7 +3,7 @@
 import random
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transcript_svc.cutting import CHUNK_MS, FRAME_MS, LONGEST_MS, PADDING_MS, SHORTEST_MS, Span, chunks_of
@@ -54,6 +54,7 @@ def test_silence_leaves_nothing_to_hear() -> None:
     assert chunks_of([], [0.0] * 100, 3_000) == []
 
 
+@settings(deadline=None)  # a busy machine is no fault of the rule
 @given(
     st.lists(st.integers(0, 90_000), max_size=40),
     st.randoms(use_true_random=False),
@@ -76,6 +77,7 @@ def test_every_voiced_moment_is_heard_exactly_once(lengths: list[int], draw: ran
         assert heard == span.end_ms - span.start_ms
 
 
+@settings(deadline=None)  # a busy machine is no fault of the rule
 @given(st.lists(st.integers(1, 20_000), min_size=2, max_size=40))
 def test_chunks_are_no_smaller_than_they_need_be(lengths: list[int]) -> None:
     moments = [0]
