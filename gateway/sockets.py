@@ -6,6 +6,7 @@ HTTP status; anybody else gets that status as a problem.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
@@ -46,12 +47,16 @@ async def meeting_events(websocket: WebSocket, meeting_id: Id, gateway: Gateway)
 
 @router.websocket("/v1/transcripts/{transcript_id}/events")
 async def transcript_events(websocket: WebSocket, transcript_id: Id, gateway: Gateway) -> None:
-    """STATUS, PROGRESS, TRANSCRIPT, DURATION, WAVEFORM, AUDIO_DELETED, for participants and the owner."""
+    """STATUS, PROGRESS, TRANSCRIPT, DURATION, WAVEFORM, AUDIO_DELETED, for participants and the owner.
+
+    Each with its `sequence`; `?after=` that number goes on from there, for whoever comes back.
+    """
 
     async def allow(identity: Identity) -> None:
         await transcript_for(identity, transcript_id, gateway)
 
-    await _serve(websocket, gateway, "transcript", allow, lambda: gateway.transcript_feed.follow(transcript_id))
+    after = _sequence(websocket.query_params.get("after", ""))
+    await _serve(websocket, gateway, "transcript", allow, lambda: gateway.transcript_feed.follow(transcript_id, after))
 
 
 async def _serve(
@@ -137,6 +142,11 @@ def _token(websocket: WebSocket) -> str:
     if scheme.lower() != "bearer" or not token:
         raise token_missing()
     return token.strip()
+
+
+def _sequence(after: str) -> int:
+    # What is no number of ours asks for everything, like a number that no event has had.
+    return int(after) if re.fullmatch("[0-9]{1,18}", after) else 0
 
 
 def _subprotocol(websocket: WebSocket) -> str | None:

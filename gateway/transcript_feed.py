@@ -79,15 +79,16 @@ class TranscriptFeed:
         for listener in listeners:
             listener.offer(event)
 
-    async def follow(self, transcript_id: str) -> AsyncIterator[str]:
-        """Everything that happened to a transcript and goes on happening, each event once and in order, as JSON.
+    async def follow(self, transcript_id: str, after: int = 0) -> AsyncIterator[str]:
+        """What happened to a transcript after that sequence number and goes on happening, each event once, as JSON.
 
+        In order. A number that no event of this transcript has had so far asks for everything, as 0 does.
         Never ends. Raises TooSlow when the events are not taken, and what the first replay raises.
         """
         listener = _Listener()
         self._listeners[transcript_id].add(listener)
         try:
-            events, last, is_behind = await self._after(transcript_id, 0), 0, False
+            (events, last), is_behind = await self._after(transcript_id, after), False
             while True:
                 for event in events:
                     last = event.sequence
@@ -104,7 +105,7 @@ class TranscriptFeed:
 
     async def _catch_up(self, transcript_id: str, last: int, received: Numbered | None) -> tuple[list[Numbered], bool]:
         try:
-            events = await self._after(transcript_id, last)
+            events, _ = await self._after(transcript_id, last)
         except (Unavailable, DeadlineExceeded) as error:
             log.warning("replay_deferred", transcript_id=transcript_id, reason=error.reason)
             return [], True
@@ -113,18 +114,20 @@ class TranscriptFeed:
             events.append(received)
         return events, False
 
-    async def _after(self, transcript_id: str, sequence: int) -> list[Numbered]:
+    async def _after(self, transcript_id: str, sequence: int) -> tuple[list[Numbered], int]:
+        """The events, and the number after which they come."""
         request = rpc.ListTranscriptEventsRequest(transcript_id=transcript_id, after_sequence=sequence)
-        return [_numbered(event) for event in (await self._transcripts.ListTranscriptEvents(request)).events]
+        replayed = await self._transcripts.ListTranscriptEvents(request)
+        return [_numbered(event) for event in replayed.events], replayed.after_sequence
 
 
-def encode(name: str, data: dict[str, Any]) -> str:
+def encode(name: str, data: dict[str, Any], **more: Any) -> str:
     """An event as every WebSocket of ours sends it."""
-    return json.dumps({"event": name, "data": data}, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps({"event": name, **more, "data": data}, ensure_ascii=False, separators=(",", ":"))
 
 
 def _numbered(event: transcript_pb2.TranscriptEvent) -> Numbered:
-    return Numbered(event.sequence, encode(*_content(event)))
+    return Numbered(event.sequence, encode(*_content(event), sequence=event.sequence))
 
 
 def _content(event: transcript_pb2.TranscriptEvent) -> tuple[str, dict[str, Any]]:

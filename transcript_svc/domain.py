@@ -101,6 +101,8 @@ class Transcript:
     audio: Audio | None = None
     failure: str = ""
     finished_at: datetime | None = None
+    # The number of its latest event.
+    last_sequence: int = 0
     # Left out of lists.
     segments: tuple[Segment, ...] = ()
 

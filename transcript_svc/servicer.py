@@ -117,9 +117,11 @@ class TranscriptServicer(TranscriptServiceServicer):
     async def ListTranscriptEvents(
         self, request: rpc.ListTranscriptEventsRequest, context: Context
     ) -> rpc.ListTranscriptEventsResponse:
-        await self._get(request.transcript_id)
-        events = await self._transcripts.events(request.transcript_id, request.after_sequence)
-        return rpc.ListTranscriptEventsResponse(events=events)
+        transcript = await self._get(request.transcript_id)
+        # A number that nobody was given is of another life, say before a backup was put back: it tells nothing of this.
+        after = request.after_sequence if 0 < request.after_sequence <= transcript.last_sequence else 0
+        events = await self._transcripts.events(request.transcript_id, after)
+        return rpc.ListTranscriptEventsResponse(events=events, after_sequence=after)
 
     async def GetWaveform(self, request: rpc.GetWaveformRequest, context: Context) -> rpc.GetWaveformResponse:
         transcript = await self._get(request.transcript_id)

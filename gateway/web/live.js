@@ -12,6 +12,7 @@ export class LiveEvents {
   #onConnection;
   #socket = null;
   #attempt = 0;
+  #sequence = 0;
   #closed = false;
 
   /** `onEvent(name, data)` for each event; `onConnection(true | false)` as the line comes and goes. */
@@ -31,6 +32,8 @@ export class LiveEvents {
   #connect() {
     if (this.#closed) return;
     const address = new URL(this.#path, location.href);
+    // What was seen already is not told again, where the stream numbers its events.
+    if (this.#sequence) address.searchParams.set("after", this.#sequence);
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
     // A browser cannot set headers on a WebSocket; in the address the token would end up in logs.
     this.#socket = new WebSocket(address, ["assent.v1", `bearer.${this.#token}`]);
@@ -39,7 +42,8 @@ export class LiveEvents {
       this.#onConnection(true);
     };
     this.#socket.onmessage = (message) => {
-      const { event, data } = JSON.parse(message.data);
+      const { event, data, sequence = 0 } = JSON.parse(message.data);
+      this.#sequence = sequence;
       this.#onEvent(event, data);
     };
     this.#socket.onclose = ({ code }) => {

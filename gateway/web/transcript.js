@@ -56,9 +56,12 @@ function statusOf() {
   return transcript.status;
 }
 
-/** Replayed events repeat what is already shown; only a step to an end fetches the transcript as it was stored. */
+/** Only a step to an end fetches the transcript as it was stored. */
 async function changeStatus(api, status) {
-  if (FINAL.has(statusOf()) || status === statusOf()) return;
+  if (FINAL.has(statusOf())) return;
+  // Begun, perhaps for another time: what an earlier attempt heard is void.
+  if (status === "processing") clearSegments();
+  if (status === statusOf()) return;
   transcript.status = status;
   if (!FINAL.has(statusOf())) {
     showStatus();
@@ -70,8 +73,7 @@ async function changeStatus(api, status) {
 
 function showFinal() {
   showStatus();
-  segments = new Map();
-  byId("segments").replaceChildren();
+  clearSegments();
   for (const segment of transcript.segments ?? []) addSegment(segment);
   byId("downloads").hidden = segments.size === 0;
   byId("empty").textContent = segments.size ? "" : texts.say("transcript.silent");
@@ -118,7 +120,12 @@ function showProgress({ percent, seconds_left: secondsLeft }) {
   byId("remaining").textContent = [`${Math.round(percent)} %`, left].filter(Boolean).join(" · ");
 }
 
-/** After a broken line the events are replayed from the start: a segment is known by when it begins. */
+function clearSegments() {
+  segments = new Map();
+  byId("segments").replaceChildren();
+}
+
+/** Events may be replayed from the start: a segment is known by when it begins. */
 function addSegment(segment) {
   if (segments.has(segment.start_ms)) return;
   const time = element("button", { type: "button", class: "time", disabled: true }, clock(segment.start_ms));

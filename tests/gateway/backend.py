@@ -307,8 +307,10 @@ class Transcripts(TranscriptServiceServicer):
         events = self._b.events[request.transcript_id]
         latest = max((event.sequence for event in events if event.WhichOneof("event") == "progress"), default=0)
         kept = [event for event in events if event.WhichOneof("event") != "progress" or event.sequence == latest]
-        after = [event for event in kept if event.sequence > request.after_sequence]
-        return transcript_rpc.ListTranscriptEventsResponse(events=after)
+        known = 0 < request.after_sequence <= max((event.sequence for event in events), default=0)
+        after = request.after_sequence if known else 0
+        missed = [event for event in kept if event.sequence > after]
+        return transcript_rpc.ListTranscriptEventsResponse(events=missed, after_sequence=after)
 
     async def GetWaveform(self, request: transcript_rpc.GetWaveformRequest, context: Context) -> Any:
         self._b.heard(request.transcript_id)

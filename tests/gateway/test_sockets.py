@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from assent.consent.v1 import consent_events_pb2
@@ -33,10 +34,16 @@ async def watching(stack: Stack, path: str, token: str, **options: Any) -> Async
 
 async def heard(connection: ClientConnection) -> tuple[str, dict[str, Any]]:
     """The next event."""
-    async with asyncio.timeout(10):
-        said = json.loads(await connection.recv())
-    assert said.keys() == {"event", "data"}
+    said = await message(connection)
+    assert said.keys() - {"sequence"} == {"event", "data"}
     return said["event"], said["data"]
+
+
+async def message(connection: ClientConnection) -> dict[str, Any]:
+    """The next event as it was sent."""
+    async with asyncio.timeout(10):
+        said: dict[str, Any] = json.loads(await connection.recv())
+    return said
 
 
 def counted(denied: int, unanswered: int) -> dict[str, int]:
@@ -124,6 +131,57 @@ async def test_replay_then_live_without_a_gap_and_without_repetition(stack: Stac
     await producing
     for numbers in seen:
         assert numbers == list(range(1, total + 1))
+
+
+async def test_who_comes_back_says_where_they_were_and_hears_the_rest_once(stack: Stack, transcript: str) -> None:
+    """Lines break again and again while events are committed, some published twice, some never."""
+    total = 200
+
+    async def produce() -> None:
+        for number in range(1, total + 1):
+            event = append(stack, transcript, **segment(number))
+            if number % 7 or number == total:
+                await publish(stack, event)
+            if number % 5 == 0:
+                await publish(stack, event)
+
+    async def listen(patience: int) -> list[tuple[int, str]]:
+        seen: list[tuple[int, str]] = []
+        while len(seen) < total:
+            after = seen[-1][0] if seen else 0
+            path = f"/v1/transcripts/{transcript}/events?after={after}"
+            async with watching(stack, path, stack.issuer.token("owner-demo")) as live:
+                for _ in range(min(patience, total - len(seen))):
+                    said = await message(live)
+                    seen.append((said["sequence"], said["data"]["text"]))
+                live.transport.abort()
+        return seen
+
+    producing = asyncio.create_task(produce())
+    heard_by_all = await asyncio.gather(*(listen(patience) for patience in (7, 17, 41)))
+    await producing
+    committed = [(event.sequence, event.segment.text) for event in stack.backend.events[transcript]]
+    assert all(heard_by_one == committed for heard_by_one in heard_by_all)
+
+
+@pytest.mark.parametrize("after", ["4", "999999999999999999", "9" * 40, "-1", "x", "", "1.5", "%00", "\u0663"])
+async def test_a_number_that_no_event_has_had_asks_for_everything(stack: Stack, transcript: str, after: str) -> None:
+    for number in (1, 2, 3):
+        append(stack, transcript, **segment(number))
+    path = f"/v1/transcripts/{transcript}/events?after={quote(after, safe='%')}"
+    async with watching(stack, path, stack.issuer.token("owner-demo")) as live:
+        assert [(await message(live))["sequence"] for _ in range(3)] == [1, 2, 3]
+        await publish(stack, append(stack, transcript, **segment(4)))
+        assert (await message(live))["sequence"] == 4
+
+
+async def test_who_has_seen_everything_hears_only_what_comes(stack: Stack, transcript: str) -> None:
+    for number in (1, 2, 3):
+        append(stack, transcript, **segment(number))
+    path = f"/v1/transcripts/{transcript}/events?after=3"
+    async with watching(stack, path, stack.issuer.token("owner-demo")) as live:
+        await publish(stack, append(stack, transcript, **segment(4)))
+        assert (await message(live))["sequence"] == 4
 
 
 async def test_missing_progress_is_no_gap_that_holds_anything_up(stack: Stack, transcript: str) -> None:

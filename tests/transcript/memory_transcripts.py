@@ -109,10 +109,11 @@ class MemoryTranscripts:
             self._fail(self._rows[recording_id], ERASED_TOO_EARLY)
 
     async def get(self, transcript_id: str) -> Transcript | None:
-        return next((row for row in self._rows.values() if row.id == transcript_id), None)
+        return next((self._whole(row) for row in self._rows.values() if row.id == transcript_id), None)
 
     async def of_recording(self, recording_id: str) -> Transcript | None:
-        return self._rows.get(recording_id)
+        row = self._rows.get(recording_id)
+        return self._whole(row) if row else None
 
     async def page(self, meeting_id: str, owner_id: str, size: int, after: Cursor | None) -> list[Transcript]:
         found = [
@@ -151,6 +152,9 @@ class MemoryTranscripts:
 
     async def events(self, transcript_id: str, after: int) -> list[Event]:
         return [copy.copy(event) for event in self._events.get(transcript_id, []) if event.sequence > after]
+
+    def _whole(self, row: Transcript) -> Transcript:
+        return replace(row, last_sequence=self._sequences.get(row.id, 0))
 
     def _mine(self, job: Job) -> Transcript:
         row = self._rows.get(job.recording_id)

@@ -152,6 +152,19 @@ async def test_a_listener_reads_what_happened_after_what_it_saw(service: Service
     assert whole.events[-1].status == pb.TRANSCRIPT_STATUS_COMPLETED
 
 
+@pytest.mark.parametrize("after", [0, -1, 10**6])
+async def test_a_number_that_no_event_has_had_asks_for_everything(service: Service, after: int) -> None:
+    transcript_id = await service.transcribed()
+    whole = await service.call.ListTranscriptEvents(rpc.ListTranscriptEventsRequest(transcript_id=transcript_id))
+    asked = rpc.ListTranscriptEventsRequest(transcript_id=transcript_id, after_sequence=after)
+    answer = await service.call.ListTranscriptEvents(asked)
+    assert (answer.events, answer.after_sequence) == (whole.events, 0)
+    last = whole.events[-1].sequence
+    asked = rpc.ListTranscriptEventsRequest(transcript_id=transcript_id, after_sequence=last)
+    answer = await service.call.ListTranscriptEvents(asked)
+    assert (list(answer.events), answer.after_sequence) == ([], last)
+
+
 async def test_deleting_a_transcript_erases_its_audio_first(service: Service) -> None:
     transcript_id = await service.transcribed()
     await service.call.DeleteTranscript(rpc.DeleteTranscriptRequest(transcript_id=transcript_id))

@@ -43,6 +43,7 @@ class FakeGateway:
         self.withheld: dict[str, tuple[int, str]] = {}  # transcript id -> status and reason instead of its audio
         self.events: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.sockets: dict[str, set[WebSocket]] = defaultdict(set)
+        self.listened: dict[str, list[int]] = defaultdict(list)  # after which number each line was opened
         self._revisions = itertools.count(1)
 
     def application(self) -> FastAPI:
@@ -71,10 +72,16 @@ class FakeGateway:
 
     async def emit(self, subject: str, event: str, **data: Any) -> None:
         """Tell everybody who follows this meeting or transcript, and keep it for those who come later."""
-        told = {"event": event, "data": data}
-        self.events[subject].append(told)
+        self.events[subject].append({"event": event, "data": data})
+        told = self._numbered(subject)[-1]
         for socket in list(self.sockets[subject]):
             await socket.send_json(told)
+
+    def _numbered(self, subject: str) -> list[dict[str, Any]]:
+        """Its events as they are sent: those of a transcript have numbers."""
+        if subject not in self.transcripts:
+            return self.events[subject]
+        return [{**told, "sequence": number} for number, told in enumerate(self.events[subject], start=1)]
 
     async def list_rooms(self, request: Request) -> Response:
         self._require_owner(request)
@@ -189,7 +196,9 @@ class FakeGateway:
             return
         await socket.accept("assent.v1")
         subject = socket.path_params["id"]
-        for told in self.events[subject]:
+        after = int(socket.query_params.get("after", "0"))
+        self.listened[subject].append(after)
+        for told in self._numbered(subject)[after:]:
             await socket.send_json(told)
         self.sockets[subject].add(socket)
         try:

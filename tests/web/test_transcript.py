@@ -70,6 +70,21 @@ async def test_what_happened_before_and_during_a_broken_line_is_shown_once(
     fake.events[ID].append({"event": "TRANSCRIPT", "data": third})
     await expect(page.locator("#segments li")).to_have_count(3)
     assert await page.locator("#segments li p").all_inner_texts() == [text for _, _, text in WORDS]
+    assert fake.listened[ID] == [0, 2]
+
+
+async def test_a_new_attempt_takes_what_the_last_one_heard_off_the_page(
+    page: Page, site: Site, fake: FakeGateway
+) -> None:
+    fake.transcripts[ID] = transcript(ID, "processing")
+    first, second, _ = segments()
+    await open_transcript(page, site)
+    await followed(fake)
+    await fake.emit(ID, "TRANSCRIPT", **first)
+    await expect(page.locator("#segments li")).to_have_count(1)
+    await fake.emit(ID, "STATUS", status="processing")
+    await fake.emit(ID, "TRANSCRIPT", **second)
+    await expect(page.locator("#segments li p")).to_have_text([WORDS[1][2]])
 
 
 async def test_audio_that_was_kept_plays(page: Page, site: Site, fake: FakeGateway) -> None:

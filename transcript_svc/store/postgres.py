@@ -293,6 +293,7 @@ def _transcript(row: Row[Any], segments: Sequence[Segment] = ()) -> Transcript:
         audio=Audio(**row.audio) if row.audio else None,
         failure=row.failure,
         finished_at=row.finished_at,
+        last_sequence=row.last_sequence,
         segments=tuple(segments),
     )
 

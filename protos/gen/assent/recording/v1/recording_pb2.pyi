@@ -198,7 +198,7 @@ class Recording(_message.Message):
     def erased_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def blocked_until(self) -> _timestamp_pb2.Timestamp:
-        """While BLOCKED: when the lock that holds the audio ends, as far as S3 says; it is tried again right after."""
+        """While BLOCKED (OBJECT_LOCKED): when the lock ends, the first where there are several. It is tried again right after."""
 
     def __init__(
         self,

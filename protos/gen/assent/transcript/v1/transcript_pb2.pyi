@@ -84,11 +84,22 @@ class Segment(_message.Message):
     END_MS_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     WORDS_FIELD_NUMBER: _builtins.int
+    ORIGINAL_TEXT_FIELD_NUMBER: _builtins.int
+    EDITED_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
     start_ms: _builtins.int
     end_ms: _builtins.int
     text: _builtins.str
+    """As people shall read it: the latest edit, or what was heard."""
+    original_text: _builtins.str
+    """What was heard, where the text was edited into something else; empty otherwise."""
+    edited: _builtins.bool
+    index: _builtins.int
+    """Counted from 0; absent while the transcript is being made."""
     @_builtins.property
-    def words(self) -> _containers.RepeatedCompositeFieldContainer[Global___Word]: ...
+    def words(self) -> _containers.RepeatedCompositeFieldContainer[Global___Word]:
+        """As they were heard, whatever was edited since."""
+
     def __init__(
         self,
         *,
@@ -96,12 +107,17 @@ class Segment(_message.Message):
         end_ms: _builtins.int = ...,
         text: _builtins.str = ...,
         words: _abc.Iterable[Global___Word] | None = ...,
+        original_text: _builtins.str = ...,
+        edited: _builtins.bool = ...,
+        index: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_index", b"_index", "index", b"index"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_ms", b"end_ms", "start_ms", b"start_ms", "text", b"text", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_index", b"_index", "edited", b"edited", "end_ms", b"end_ms", "index", b"index", "original_text", b"original_text", "start_ms", b"start_ms", "text", b"text", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__index: _TypeAlias = _typing.Literal["index"]  # noqa: Y015
+    _WhichOneofArgType__index: _TypeAlias = _typing.Literal["_index", b"_index"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__index) -> _WhichOneofReturnType__index | None: ...
 
 Global___Segment: _TypeAlias = Segment  # noqa: Y015
 
@@ -178,7 +194,7 @@ Global___Transcript: _TypeAlias = Transcript  # noqa: Y015
 
 @_typing.final
 class TranscriptEvent(_message.Message):
-    """One thing that happened to a transcript while it was made. Numbered per transcript, from 1."""
+    """One thing that happened to a transcript. Numbered per transcript, from 1."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -198,7 +214,9 @@ class TranscriptEvent(_message.Message):
     @_builtins.property
     def progress(self) -> Global___Progress: ...
     @_builtins.property
-    def segment(self) -> Global___Segment: ...
+    def segment(self) -> Global___Segment:
+        """Heard, or, where it has an index, edited: then it takes the place of the one before."""
+
     @_builtins.property
     def waveform(self) -> Global___Waveform: ...
     def __init__(

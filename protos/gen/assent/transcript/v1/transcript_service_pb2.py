@@ -26,15 +26,15 @@ from assent.transcript.v1 import transcript_pb2 as assent_dot_transcript_dot_v1_
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-assent/transcript/v1/transcript_service.proto\x12\x14\x61ssent.transcript.v1\x1a%assent/transcript/v1/transcript.proto\x1a google/protobuf/field_mask.proto\"N\n\x14GetTranscriptRequest\x12\x17\n\rtranscript_id\x18\x01 \x01(\tH\x00\x12\x16\n\x0crecording_id\x18\x02 \x01(\tH\x00\x42\x05\n\x03key\"M\n\x15GetTranscriptResponse\x12\x34\n\ntranscript\x18\x01 \x01(\x0b\x32 .assent.transcript.v1.Transcript\"e\n\x16ListTranscriptsRequest\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"i\n\x17ListTranscriptsResponse\x12\x35\n\x0btranscripts\x18\x01 \x03(\x0b\x32 .assent.transcript.v1.Transcript\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x92\x01\n\x17UpdateTranscriptRequest\x12\x15\n\rtranscript_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08reviewed\x18\x03 \x01(\x08\x12\x0e\n\x06locked\x18\x04 \x01(\x08\x12/\n\x0bupdate_mask\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"P\n\x18UpdateTranscriptResponse\x12\x34\n\ntranscript\x18\x01 \x01(\x0b\x32 .assent.transcript.v1.Transcript\"0\n\x17\x44\x65leteTranscriptRequest\x12\x15\n\rtranscript_id\x18\x01 \x01(\t\"\x1a\n\x18\x44\x65leteTranscriptResponse\"b\n\x17RenderTranscriptRequest\x12\x15\n\rtranscript_id\x18\x01 \x01(\t\x12\x30\n\x06\x66ormat\x18\x02 \x01(\x0e\x32 .assent.transcript.v1.TextFormat\"<\n\x18RenderTranscriptResponse\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"L\n\x1bListTranscriptEventsRequest\x12\x15\n\rtranscript_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\"U\n\x1cListTranscriptEventsResponse\x12\x35\n\x06\x65vents\x18\x01 \x03(\x0b\x32%.assent.transcript.v1.TranscriptEvent\"+\n\x12GetWaveformRequest\x12\x15\n\rtranscript_id\x18\x01 \x01(\t\"G\n\x13GetWaveformResponse\x12\x30\n\x08waveform\x18\x01 \x01(\x0b\x32\x1e.assent.transcript.v1.Waveform\",\n\x13GetAudioInfoRequest\x12\x15\n\rtranscript_id\x18\x01 \x01(\t\"L\n\x14GetAudioInfoResponse\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\"K\n\x12StreamAudioRequest\x12\x15\n\rtranscript_id\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x0e\n\x06length\x18\x03 \x01(\x03\"#\n\x13StreamAudioResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c*~\n\nTextFormat\x12\x1b\n\x17TEXT_FORMAT_UNSPECIFIED\x10\x00\x12\x13\n\x0fTEXT_FORMAT_TXT\x10\x01\x12\x13\n\x0fTEXT_FORMAT_VTT\x10\x02\x12\x13\n\x0fTEXT_FORMAT_SRT\x10\x03\x12\x14\n\x10TEXT_FORMAT_JSON\x10\x04\x32\xf6\x07\n\x11TranscriptService\x12h\n\rGetTranscript\x12*.assent.transcript.v1.GetTranscriptRequest\x1a+.assent.transcript.v1.GetTranscriptResponse\x12n\n\x0fListTranscripts\x12,.assent.transcript.v1.ListTranscriptsRequest\x1a-.assent.transcript.v1.ListTranscriptsResponse\x12q\n\x10UpdateTranscript\x12-.assent.transcript.v1.UpdateTranscriptRequest\x1a..assent.transcript.v1.UpdateTranscriptResponse\x12q\n\x10\x44\x65leteTranscript\x12-.assent.transcript.v1.DeleteTranscriptRequest\x1a..assent.transcript.v1.DeleteTranscriptResponse\x12q\n\x10RenderTranscript\x12-.assent.transcript.v1.RenderTranscriptRequest\x1a..assent.transcript.v1.RenderTranscriptResponse\x12}\n\x14ListTranscriptEvents\x12\x31.assent.transcript.v1.ListTranscriptEventsRequest\x1a\x32.assent.transcript.v1.ListTranscriptEventsResponse\x12\x62\n\x0bGetWaveform\x12(.assent.transcript.v1.GetWaveformRequest\x1a).assent.transcript.v1.GetWaveformResponse\x12\x65\n\x0cGetAudioInfo\x12).assent.transcript.v1.GetAudioInfoRequest\x1a*.assent.transcript.v1.GetAudioInfoResponse\x12\x64\n\x0bStreamAudio\x12(.assent.transcript.v1.StreamAudioRequest\x1a).assent.transcript.v1.StreamAudioResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-assent/transcript/v1/transcript_service.proto\x12\x14\x61ssent.transcript.v1\x1a%assent/transcript/v1/transcript.proto\x1a google/protobuf/field_mask.proto\"N\n\x14GetTranscriptRequest\x12\x17\n\rtranscript_id\x18\x01 \x01(\tH\x00\x12\x16\n\x0crecording_id\x18\x02 \x01(\tH\x00\x42\x05\n\x03key\"M\n\x15GetTranscriptResponse\x12\x34\n\ntranscript\x18\x01 \x01(\x0b\x32 .assent.transcript.v1.Transcript\"e\n\x16ListTranscriptsRequest\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"i\n\x17ListTranscriptsResponse\x12\x35\n\x0btranscripts\x18\x01 \x03(\x0b\x32 .assent.transcript.v1.Transcript\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x18SearchTranscriptsRequest\x12\x12\n\nmeeting_id\x18\x01 \x01(\t\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12\r\n\x05query\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"]\n\x19SearchTranscriptsResponse\x12\'\n\x04hits\x18\x01 \x03(\x0b\x32\x19.assent.transcript.v1.Hit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"i\n\x03Hit\x12\x34\n\ntranscript\x18\x01 \x01(\x0b\x32 .assent.transcript.v1.Transcript\x12,\n\x07matches\x18\x02 \x03(\x0b\x32\x1b.assent.transcript.v1.Match\"b\n\x05Match\x12.\n\x07segment\x18\x01 \x01(\x0b\x32\x1d.assent.transcript.v1.Segment\x12)\n\x05marks\x18\x02 \x03(\x0b\x32\x1a.assent.transcript.v1.Mark\"\"\n\x04Mark\x12\r\n\x05start\x18\x01 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x05\"\x92\x01\n\x17UpdateTranscriptRequest\x12\x15\n\rtranscript_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08reviewed\x18\x03 \x01(\x08\x12\x0e\n\x06locked\x18\x04 \x01(\x08\x12/\n\x0bupdate_mask\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"P\n\x18UpdateTranscriptResponse\x12\x34\n\ntranscript\x18\x01 \x01(\x0b\x32 .assent.transcript.v1.Transcript\"[\n\x12\x45\x64itSegmentRequest\x12\x15\n\rtranscript_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x11\n\teditor_id\x18\x04 \x01(\t\"E\n\x13\x45\x64itSegmentResponse\x12.\n\x07segment\x18\x01 \x01(\x0b\x32\x1d.assent.transcript.v1.Segment\"0\n\x17\x44\x65leteTranscriptRequest\x12\x15\n\rtranscript_id\x18\x01 \x01(\t\"\x1a\n\x18\x44\x65leteTranscriptResponse\"t\n\x17RenderTranscriptRequest\x12\x15\n\rtranscript_id\x18\x01 \x01(\t\x12\x30\n\x06\x66ormat\x18\x02 \x01(\x0e\x32 .assent.transcript.v1.TextFormat\x12\x10\n\x08original\x18\x03 \x01(\x08\"<\n\x18RenderTranscriptResponse\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"L\n\x1bListTranscriptEventsRequest\x12\x15\n\rtranscript_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\"m\n\x1cListTranscriptEventsResponse\x12\x35\n\x06\x65vents\x18\x01 \x03(\x0b\x32%.assent.transcript.v1.TranscriptEvent\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\"+\n\x12GetWaveformRequest\x12\x15\n\rtranscript_id\x18\x01 \x01(\t\"G\n\x13GetWaveformResponse\x12\x30\n\x08waveform\x18\x01 \x01(\x0b\x32\x1e.assent.transcript.v1.Waveform\",\n\x13GetAudioInfoRequest\x12\x15\n\rtranscript_id\x18\x01 \x01(\t\"L\n\x14GetAudioInfoResponse\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\"K\n\x12StreamAudioRequest\x12\x15\n\rtranscript_id\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x0e\n\x06length\x18\x03 \x01(\x03\"#\n\x13StreamAudioResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c*~\n\nTextFormat\x12\x1b\n\x17TEXT_FORMAT_UNSPECIFIED\x10\x00\x12\x13\n\x0fTEXT_FORMAT_TXT\x10\x01\x12\x13\n\x0fTEXT_FORMAT_VTT\x10\x02\x12\x13\n\x0fTEXT_FORMAT_SRT\x10\x03\x12\x14\n\x10TEXT_FORMAT_JSON\x10\x04\x32\xf6\x07\n\x11TranscriptService\x12h\n\rGetTranscript\x12*.assent.transcript.v1.GetTranscriptRequest\x1a+.assent.transcript.v1.GetTranscriptResponse\x12n\n\x0fListTranscripts\x12,.assent.transcript.v1.ListTranscriptsRequest\x1a-.assent.transcript.v1.ListTranscriptsResponse\x12q\n\x10UpdateTranscript\x12-.assent.transcript.v1.UpdateTranscriptRequest\x1a..assent.transcript.v1.UpdateTranscriptResponse\x12q\n\x10\x44\x65leteTranscript\x12-.assent.transcript.v1.DeleteTranscriptRequest\x1a..assent.transcript.v1.DeleteTranscriptResponse\x12q\n\x10RenderTranscript\x12-.assent.transcript.v1.RenderTranscriptRequest\x1a..assent.transcript.v1.RenderTranscriptResponse\x12}\n\x14ListTranscriptEvents\x12\x31.assent.transcript.v1.ListTranscriptEventsRequest\x1a\x32.assent.transcript.v1.ListTranscriptEventsResponse\x12\x62\n\x0bGetWaveform\x12(.assent.transcript.v1.GetWaveformRequest\x1a).assent.transcript.v1.GetWaveformResponse\x12\x65\n\x0cGetAudioInfo\x12).assent.transcript.v1.GetAudioInfoRequest\x1a*.assent.transcript.v1.GetAudioInfoResponse\x12\x64\n\x0bStreamAudio\x12(.assent.transcript.v1.StreamAudioRequest\x1a).assent.transcript.v1.StreamAudioResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'assent.transcript.v1.transcript_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TEXTFORMAT']._serialized_start=1505
-  _globals['_TEXTFORMAT']._serialized_end=1631
+  _globals['_TEXTFORMAT']._serialized_start=2169
+  _globals['_TEXTFORMAT']._serialized_end=2295
   _globals['_GETTRANSCRIPTREQUEST']._serialized_start=144
   _globals['_GETTRANSCRIPTREQUEST']._serialized_end=222
   _globals['_GETTRANSCRIPTRESPONSE']._serialized_start=224
@@ -43,34 +43,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTTRANSCRIPTSREQUEST']._serialized_end=404
   _globals['_LISTTRANSCRIPTSRESPONSE']._serialized_start=406
   _globals['_LISTTRANSCRIPTSRESPONSE']._serialized_end=511
-  _globals['_UPDATETRANSCRIPTREQUEST']._serialized_start=514
-  _globals['_UPDATETRANSCRIPTREQUEST']._serialized_end=660
-  _globals['_UPDATETRANSCRIPTRESPONSE']._serialized_start=662
-  _globals['_UPDATETRANSCRIPTRESPONSE']._serialized_end=742
-  _globals['_DELETETRANSCRIPTREQUEST']._serialized_start=744
-  _globals['_DELETETRANSCRIPTREQUEST']._serialized_end=792
-  _globals['_DELETETRANSCRIPTRESPONSE']._serialized_start=794
-  _globals['_DELETETRANSCRIPTRESPONSE']._serialized_end=820
-  _globals['_RENDERTRANSCRIPTREQUEST']._serialized_start=822
-  _globals['_RENDERTRANSCRIPTREQUEST']._serialized_end=920
-  _globals['_RENDERTRANSCRIPTRESPONSE']._serialized_start=922
-  _globals['_RENDERTRANSCRIPTRESPONSE']._serialized_end=982
-  _globals['_LISTTRANSCRIPTEVENTSREQUEST']._serialized_start=984
-  _globals['_LISTTRANSCRIPTEVENTSREQUEST']._serialized_end=1060
-  _globals['_LISTTRANSCRIPTEVENTSRESPONSE']._serialized_start=1062
-  _globals['_LISTTRANSCRIPTEVENTSRESPONSE']._serialized_end=1147
-  _globals['_GETWAVEFORMREQUEST']._serialized_start=1149
-  _globals['_GETWAVEFORMREQUEST']._serialized_end=1192
-  _globals['_GETWAVEFORMRESPONSE']._serialized_start=1194
-  _globals['_GETWAVEFORMRESPONSE']._serialized_end=1265
-  _globals['_GETAUDIOINFOREQUEST']._serialized_start=1267
-  _globals['_GETAUDIOINFOREQUEST']._serialized_end=1311
-  _globals['_GETAUDIOINFORESPONSE']._serialized_start=1313
-  _globals['_GETAUDIOINFORESPONSE']._serialized_end=1389
-  _globals['_STREAMAUDIOREQUEST']._serialized_start=1391
-  _globals['_STREAMAUDIOREQUEST']._serialized_end=1466
-  _globals['_STREAMAUDIORESPONSE']._serialized_start=1468
-  _globals['_STREAMAUDIORESPONSE']._serialized_end=1503
-  _globals['_TRANSCRIPTSERVICE']._serialized_start=1634
-  _globals['_TRANSCRIPTSERVICE']._serialized_end=2648
+  _globals['_SEARCHTRANSCRIPTSREQUEST']._serialized_start=513
+  _globals['_SEARCHTRANSCRIPTSREQUEST']._serialized_end=631
+  _globals['_SEARCHTRANSCRIPTSRESPONSE']._serialized_start=633
+  _globals['_SEARCHTRANSCRIPTSRESPONSE']._serialized_end=726
+  _globals['_HIT']._serialized_start=728
+  _globals['_HIT']._serialized_end=833
+  _globals['_MATCH']._serialized_start=835
+  _globals['_MATCH']._serialized_end=933
+  _globals['_MARK']._serialized_start=935
+  _globals['_MARK']._serialized_end=969
+  _globals['_UPDATETRANSCRIPTREQUEST']._serialized_start=972
+  _globals['_UPDATETRANSCRIPTREQUEST']._serialized_end=1118
+  _globals['_UPDATETRANSCRIPTRESPONSE']._serialized_start=1120
+  _globals['_UPDATETRANSCRIPTRESPONSE']._serialized_end=1200
+  _globals['_EDITSEGMENTREQUEST']._serialized_start=1202
+  _globals['_EDITSEGMENTREQUEST']._serialized_end=1293
+  _globals['_EDITSEGMENTRESPONSE']._serialized_start=1295
+  _globals['_EDITSEGMENTRESPONSE']._serialized_end=1364
+  _globals['_DELETETRANSCRIPTREQUEST']._serialized_start=1366
+  _globals['_DELETETRANSCRIPTREQUEST']._serialized_end=1414
+  _globals['_DELETETRANSCRIPTRESPONSE']._serialized_start=1416
+  _globals['_DELETETRANSCRIPTRESPONSE']._serialized_end=1442
+  _globals['_RENDERTRANSCRIPTREQUEST']._serialized_start=1444
+  _globals['_RENDERTRANSCRIPTREQUEST']._serialized_end=1560
+  _globals['_RENDERTRANSCRIPTRESPONSE']._serialized_start=1562
+  _globals['_RENDERTRANSCRIPTRESPONSE']._serialized_end=1622
+  _globals['_LISTTRANSCRIPTEVENTSREQUEST']._serialized_start=1624
+  _globals['_LISTTRANSCRIPTEVENTSREQUEST']._serialized_end=1700
+  _globals['_LISTTRANSCRIPTEVENTSRESPONSE']._serialized_start=1702
+  _globals['_LISTTRANSCRIPTEVENTSRESPONSE']._serialized_end=1811
+  _globals['_GETWAVEFORMREQUEST']._serialized_start=1813
+  _globals['_GETWAVEFORMREQUEST']._serialized_end=1856
+  _globals['_GETWAVEFORMRESPONSE']._serialized_start=1858
+  _globals['_GETWAVEFORMRESPONSE']._serialized_end=1929
+  _globals['_GETAUDIOINFOREQUEST']._serialized_start=1931
+  _globals['_GETAUDIOINFOREQUEST']._serialized_end=1975
+  _globals['_GETAUDIOINFORESPONSE']._serialized_start=1977
+  _globals['_GETAUDIOINFORESPONSE']._serialized_end=2053
+  _globals['_STREAMAUDIOREQUEST']._serialized_start=2055
+  _globals['_STREAMAUDIOREQUEST']._serialized_end=2130
+  _globals['_STREAMAUDIORESPONSE']._serialized_start=2132
+  _globals['_STREAMAUDIORESPONSE']._serialized_end=2167
+  _globals['_TRANSCRIPTSERVICE']._serialized_start=2298
+  _globals['_TRANSCRIPTSERVICE']._serialized_end=3312
 # @@protoc_insertion_point(module_scope)
