@@ -58,6 +58,7 @@ class Bus:
         self._connected = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
+        self._unfinished: list[Msg] = []
 
     async def __aenter__(self) -> Self:
         self._tasks.append(asyncio.create_task(self._connect(), name="bus connect"))
@@ -71,6 +72,9 @@ class Bus:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Whoever shares our names need not wait for our silence. Only now: before, our own requests got them again.
+        for one in self._unfinished:
+            await _answer(one.nak)
         if self._nats.is_connected:
             with suppress(nats.errors.Error, TimeoutError):
                 await self._nats.drain()
@@ -261,6 +265,9 @@ class Bus:
             level = logging.INFO if attempt < _NOTEWORTHY and isinstance(error, ServiceError) else logging.WARNING
             log.log(level, "event_deferred", durable=durable, attempt=attempt, seconds=delay, error=_brief(error))
             await _answer(lambda: received.nak(delay=delay))
+        except asyncio.CancelledError:
+            self._unfinished.append(received)
+            raise
         else:
             await _answer(received.ack)
         finally:
@@ -279,6 +286,9 @@ class Bus:
             log.info("events_separated", durable=durable, count=len(read), error=_brief(error))
             for one, _ in read:
                 await self._handle(kind, durable, one, lambda delivery: handle([delivery.message]))
+        except asyncio.CancelledError:
+            self._unfinished += received
+            raise
         else:
             for one, _ in read:
                 await _answer(one.ack)

@@ -1,6 +1,8 @@
 """What the tests of transcript_svc share."""
 
 import itertools
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -22,12 +24,14 @@ from google.protobuf.message import Message
 from sqlalchemy import text
 
 import transcript_svc
+from chassis.bus import Bus
 from chassis.channel import Tls, connect
 from chassis.database import Database, migrate
 from chassis.server import Server
 from chassis.settings import AwsSettings
-from deploy.local import Moto, Postgres
+from deploy.local import Moto, Nats, Postgres
 from tests.transcript.caller import Service
+from tests.transcript.crew import Crew
 from tests.transcript.media_files import tone, write_audio
 from tests.transcript.memory_transcripts import MemoryTranscripts
 from tests.transcript.recording_service import FakeRecordings
@@ -182,6 +186,35 @@ async def service(
         await server.start()
         yield service
         await server.stop()
+
+
+@pytest.fixture
+async def crew(
+    postgres: Postgres, migrated: str, cloud: Cloud, recording_svc: RecordingSvc, tls: Tls, tmp_path: Path
+) -> AsyncIterator[Crew]:
+    """Real processes, with a database and a NATS of their own."""
+    name = postgres.fresh_database(template=migrated, role=ROLE)
+    async with AsyncExitStack() as stack:
+        nats = stack.enter_context(Nats(tmp_path / "nats", fsync=False))
+        bus = await stack.enter_async_context(Bus(nats.url))
+        await bus.connected()
+        environ = {
+            **cloud.env,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "ASSENT_NATS_URL": nats.url,
+            "ASSENT_TLS_CA": str(tls.ca),
+            "ASSENT_TLS_CERT": str(tls.cert),
+            "ASSENT_TLS_KEY": str(tls.key),
+            "ASSENT_TRANSCRIPT_DATABASE_URL": postgres.url(name, role=ROLE),
+            "ASSENT_TRANSCRIPT_LISTEN": "127.0.0.1:0",
+            "ASSENT_TRANSCRIPT_HEALTH_LISTEN": "127.0.0.1:0",
+            "ASSENT_RECORDING_ADDRESS": recording_svc.address,
+            "ASSENT_AUDIO_BUCKET": cloud.audio,
+        }
+        database = await stack.enter_async_context(Database(postgres.url(name, role=ROLE)))
+        crew = Crew(tmp_path, environ, cloud, recording_svc, PostgresTranscripts(database), bus)
+        yield await stack.enter_async_context(crew)
+    postgres.drop_database(name)
 
 
 def _message(subject: str, payload: bytes) -> Message:
