@@ -1,5 +1,6 @@
 """The recognisers there are, and which of them is used: a setting says."""
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -18,18 +19,33 @@ from transcript_svc.workers import Message, WorkerDied, Workers, WorkRefused
 # For every child process: one chunk in work, and others ready for when it is done before its neighbours.
 CHUNKS_AHEAD = 3
 
+# A chunk is 30 s long at most; whoever takes this long for it hangs.
+CHUNK_SECONDS = 900.0
+
+
+class Stuck(Exception):
+    """A child took so long that it will never end. Perhaps it is the audio: such a try counts."""
+
 
 class InChildren:
     """Hears with a module of ours that runs in child processes, each of which loads the model once."""
 
-    def __init__(self, module: str, processes: int, language: str, model: Message | None = None) -> None:
+    def __init__(
+        self,
+        module: str,
+        processes: int,
+        language: str,
+        model: Message | None = None,
+        chunk_seconds: float = CHUNK_SECONDS,
+    ) -> None:
         self.language = language
+        self._chunk_seconds = chunk_seconds
         self._processes = processes
         self._model = model or {}
         self._workers = Workers(module, processes)
 
     async def hear(self, wav: Path) -> AsyncGenerator[Heard, None]:
-        """Chunks are heard side by side and handed on in order. Raises WorkerDied."""
+        """Chunks are heard side by side and handed on in order. Raises WorkerDied and Stuck."""
         chunks = await chunks_in(wav)
         at_once = self._processes * CHUNKS_AHEAD
         async with aclosing(side_by_side(chunks, partial(self._heard, wav), at_once)) as pieces:
@@ -43,7 +59,11 @@ class InChildren:
     async def _heard(self, wav: Path, chunk: Span) -> Heard:
         request = {"recognise": str(wav), "start_ms": chunk.start_ms, "end_ms": chunk.end_ms, **self._model}
         async with self._workers.one() as worker:
-            answer = await worker.answer(request)
+            try:
+                async with asyncio.timeout(self._chunk_seconds):
+                    answer = await worker.answer(request)
+            except TimeoutError:
+                raise Stuck(f"{self._chunk_seconds:g} s were not enough to hear from {chunk.start_ms} ms") from None
         words = [Word(text, start_ms, end_ms) for text, start_ms, end_ms in answer["words"]]
         return Heard(chunk.end_ms, tuple(segments_of(words)), answer["language"])
 

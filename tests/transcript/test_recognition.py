@@ -15,7 +15,7 @@ from tests.transcript.words import plain_words, word_error_rate
 from transcript_svc import media
 from transcript_svc.domain import Segment
 from transcript_svc.endpointing import cut
-from transcript_svc.recognisers import PocketSphinx
+from transcript_svc.recognisers import InChildren, PocketSphinx, Stuck
 from transcript_svc.recognition import Heard
 
 
@@ -98,3 +98,30 @@ async def test_leaving_early_stops_the_work_and_the_next_one_is_heard(meeting: P
     async with aclosing(sphinx.hear(meeting)) as pieces:
         assert await anext(pieces) == first
     await sphinx.aclose()
+
+
+async def test_a_child_that_hangs_is_ended_and_the_next_recording_gets_another(
+    meeting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "deaf_at_first.py").write_text(DEAF_AT_FIRST.format(mark=str(tmp_path / "mark")))
+    monkeypatch.syspath_prepend(tmp_path)
+    async with aclosing(InChildren("deaf_at_first", 1, "en", chunk_seconds=5)) as ears:
+        with pytest.raises(Stuck, match="5 s were not enough"):
+            await anext(ears.hear(meeting))
+        async with aclosing(ears.hear(meeting)) as pieces:
+            assert (await anext(pieces)).segments == ()
+
+
+DEAF_AT_FIRST = """
+import pathlib, time
+from transcript_svc.workers import serve
+
+def do(request):
+    mark = pathlib.Path("{mark}")
+    if not mark.exists():
+        mark.touch()
+        time.sleep(600)
+    yield {{"words": [], "language": "en"}}
+
+serve(do)
+"""
