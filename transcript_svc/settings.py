@@ -50,8 +50,8 @@ class RecogniserSettings(BaseSettings):
     def _is_told(cls, url: HttpUrl | None, fields: ValidationInfo) -> HttpUrl | None:
         if fields.data.get("recogniser") == "openai" and url is None:
             raise ValueError("needed where ASSENT_RECOGNISER is openai")
-        if url and (url.username or url.password):
-            raise ValueError("a name or a password in it would be logged: a key belongs into ASSENT_OPENAI_KEY_FILE")
+        if url and (url.username or url.password or url.query):
+            raise ValueError("only host and path, for it is logged: a key belongs into ASSENT_OPENAI_KEY_FILE")
         return url
 
     @field_validator("whisper_model")

@@ -23,6 +23,7 @@ from transcript_svc.settings import RecogniserSettings
             "ASSENT_OPENAI_URL: Input should be a valid URL",
         ),
         ({"OPENAI_URL": "https://ana:secret@transcribe.example/v1"}, "belongs into ASSENT_OPENAI_KEY_FILE"),
+        ({"OPENAI_URL": "https://transcribe.example/v1?key=secret"}, "belongs into ASSENT_OPENAI_KEY_FILE"),
         ({"OPENAI_KEY_FILE": "/nowhere"}, "ASSENT_OPENAI_KEY_FILE: Path does not point to a file"),
         (
             {"RECOGNISER": "faster-whisper", "WHISPER_MODEL": "small", "WHISPER_CACHE": "/nowhere"},
