@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
 # A pause this long starts a new segment; a segment this long is cut at its next word.
@@ -48,11 +49,22 @@ class Segment:
     end_ms: int
     text: str
     words: tuple[Word, ...] = ()
+    # What was heard, where the text is another by now.
+    original: str | None = None
 
     @classmethod
     def of(cls, words: Sequence[Word]) -> "Segment":
         """The segment that these words make; at least one word."""
         return cls(words[0].start_ms, words[-1].end_ms, " ".join(word.text for word in words), tuple(words))
+
+    @property
+    def heard(self) -> str:
+        """The text as the recogniser gave it."""
+        return self.text if self.original is None else self.original
+
+    def reworded(self, text: str) -> "Segment":
+        """With another text; with the one that was heard, it is as if it had never been edited."""
+        return replace(self, text=text, original=None if text == self.heard else self.heard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +120,33 @@ class Transcript:
 
 
 @dataclass(frozen=True, slots=True)
+class Match:
+    """A segment that holds what was looked for, and where in its text: from, and up to but without, a character."""
+
+    index: int
+    segment: Segment
+    marks: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the order of what was found something stands: higher comes first. The rank is a decimal number."""
+
+    rank: Decimal
+    created_at: datetime
+    transcript_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A transcript in which something was found."""
+
+    transcript: Transcript
+    place: Place
+    matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """The right to write one transcript, until somebody begins a later attempt."""
 
@@ -160,6 +199,14 @@ class Locked(Exception):
     """The owner locked this transcript; nothing but unlocking it is allowed."""
 
 
+class NotCompleted(Exception):
+    """Its words are still being heard, or there never will be any: there is nothing to edit."""
+
+
+class NoSegment(Exception):
+    """The transcript has no segment of this number."""
+
+
 def begun(transcript: Transcript, occupied: bool) -> Transcript | None:
     """The transcript with a new attempt under way, or None where nothing is left to do.
 
@@ -187,6 +234,14 @@ def edited(transcript: Transcript, edit: Edit) -> Transcript:
         reviewed=transcript.reviewed if edit.reviewed is None else edit.reviewed,
         locked=transcript.locked if edit.locked is None else edit.locked,
     )
+
+
+def ensure_editable(transcript: Transcript) -> None:
+    """Raises Locked and NotCompleted where its words must stay as they are."""
+    if transcript.locked:
+        raise Locked
+    if transcript.status is not Status.COMPLETED:
+        raise NotCompleted
 
 
 def segments_of(words: Iterable[Word]) -> list[Segment]:

@@ -1,11 +1,7 @@
 """Answers assent.transcript.v1.TranscriptService."""
 
-import base64
-import binascii
-import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -17,10 +13,11 @@ from assent.transcript.v1.transcript_service_pb2_grpc import TranscriptServiceSe
 from chassis.errors import FailedPrecondition, InvalidArgument, NotFound
 from transcript_svc import text
 from transcript_svc.buckets import MP3
-from transcript_svc.domain import Edit, Locked, Transcript
+from transcript_svc.domain import Edit, Locked, NoSegment, NotCompleted, Transcript
 from transcript_svc.listening import Listening
-from transcript_svc.store import Cursor, Transcripts
-from transcript_svc.wire import transcript_to_proto
+from transcript_svc.page_tokens import cursor_of, place_of, token_of, token_of_place
+from transcript_svc.store import Transcripts
+from transcript_svc.wire import hit_to_proto, segment_to_proto, transcript_to_proto
 
 if TYPE_CHECKING:
     from assent.recording.v1.recording_service_pb2_grpc import RecordingServiceAsyncStub
@@ -37,6 +34,8 @@ EDITABLE = {"title", "reviewed", "locked"}
 PAGE_SIZE = 50
 LARGEST_PAGE = 200
 LONGEST_TITLE = 300
+LONGEST_SEGMENT = 5_000
+LONGEST_QUERY = 300
 # Erasing lists every copy again before it answers.
 ERASE_SECONDS = 25.0
 
@@ -61,14 +60,13 @@ class TranscriptServicer(TranscriptServiceServicer):
     async def ListTranscripts(
         self, request: rpc.ListTranscriptsRequest, context: Context
     ) -> rpc.ListTranscriptsResponse:
-        if not request.meeting_id and not request.owner_id:
-            raise InvalidArgument("name a meeting or an owner", reason="LIST_UNBOUNDED")
-        size = min(request.page_size if request.page_size > 0 else PAGE_SIZE, LARGEST_PAGE)
-        after = _cursor(request.page_token) if request.page_token else None
+        _ensure_bounded(request)
+        size = _size(request.page_size)
+        after = cursor_of(request.page_token) if request.page_token else None
         found = await self._transcripts.page(request.meeting_id, request.owner_id, size + 1, after)
         page, more = found[:size], len(found) > size
         return rpc.ListTranscriptsResponse(
-            transcripts=map(transcript_to_proto, page), next_page_token=_page_token(page[-1]) if more else ""
+            transcripts=map(transcript_to_proto, page), next_page_token=token_of(page[-1]) if more else ""
         )
 
     async def UpdateTranscript(
@@ -83,21 +81,53 @@ class TranscriptServicer(TranscriptServiceServicer):
         try:
             transcript = await self._transcripts.edit(request.transcript_id, edit)
         except Locked:
-            raise FailedPrecondition(
-                "the transcript is locked: unlock it first, and nothing else with it", reason="TRANSCRIPT_LOCKED"
-            ) from None
+            raise _locked("change it; nothing else along with the lock") from None
         if transcript is None:
             raise _no_transcript(request.transcript_id)
         return rpc.UpdateTranscriptResponse(transcript=transcript_to_proto(transcript))
+
+    async def EditSegment(self, request: rpc.EditSegmentRequest, context: Context) -> rpc.EditSegmentResponse:
+        words = request.text.strip()
+        if not words or len(words) > LONGEST_SEGMENT or "\0" in words:
+            raise InvalidArgument(f"a segment's text has 1 to {LONGEST_SEGMENT} characters", reason="TEXT_INVALID")
+        try:
+            segment = await self._transcripts.edit_segment(
+                request.transcript_id, request.index, words, request.editor_id
+            )
+        except Locked:
+            raise _locked("edit it") from None
+        except NotCompleted:
+            raise FailedPrecondition(
+                "only a completed transcript can be edited: wait until it is", reason="TRANSCRIPT_NOT_COMPLETED"
+            ) from None
+        except NoSegment:
+            raise NotFound(
+                f"the transcript has no segment {request.index}: they are counted from 0", reason="SEGMENT_NOT_FOUND"
+            ) from None
+        if segment is None:
+            raise _no_transcript(request.transcript_id)
+        return rpc.EditSegmentResponse(segment=segment_to_proto(segment, request.index))
+
+    async def SearchTranscripts(
+        self, request: rpc.SearchTranscriptsRequest, context: Context
+    ) -> rpc.SearchTranscriptsResponse:
+        _ensure_bounded(request)
+        if not request.query.strip() or len(request.query) > LONGEST_QUERY or "\0" in request.query:
+            raise InvalidArgument(f"a query has 1 to {LONGEST_QUERY} characters", reason="QUERY_INVALID")
+        size = _size(request.page_size)
+        after = place_of(request.page_token) if request.page_token else None
+        found = await self._transcripts.search(request.query, request.meeting_id, request.owner_id, size + 1, after)
+        page, more = found[:size], len(found) > size
+        return rpc.SearchTranscriptsResponse(
+            hits=map(hit_to_proto, page), next_page_token=token_of_place(page[-1].place) if more else ""
+        )
 
     async def DeleteTranscript(
         self, request: rpc.DeleteTranscriptRequest, context: Context
     ) -> rpc.DeleteTranscriptResponse:
         transcript = await self._get(request.transcript_id)
         if transcript.locked:
-            raise FailedPrecondition(
-                "the transcript is locked: unlock it first, then delete it", reason="TRANSCRIPT_LOCKED"
-            )
+            raise _locked("delete it")
         # The audio first: without the transcript nobody would ask for its erasure again.
         await self._recordings.EraseRecording(
             recording_service_pb2.EraseRecordingRequest(recording_id=transcript.recording_id), timeout=ERASE_SECONDS
@@ -112,7 +142,8 @@ class TranscriptServicer(TranscriptServiceServicer):
             raise InvalidArgument("format must be txt, vtt, srt or json", reason="FORMAT_UNKNOWN")
         media_type, render = FORMATS[request.format]
         transcript = await self._get(request.transcript_id)
-        return rpc.RenderTranscriptResponse(media_type=media_type, text=render(transcript.segments))
+        segments = [segment.reworded(segment.heard) if request.original else segment for segment in transcript.segments]
+        return rpc.RenderTranscriptResponse(media_type=media_type, text=render(segments))
 
     async def ListTranscriptEvents(
         self, request: rpc.ListTranscriptEventsRequest, context: Context
@@ -155,16 +186,14 @@ def _no_transcript(which: str) -> NotFound:
     )
 
 
-def _page_token(last: Transcript) -> str:
-    return base64.urlsafe_b64encode(json.dumps([last.created_at.isoformat(), last.id]).encode()).decode()
+def _locked(then: str) -> FailedPrecondition:
+    return FailedPrecondition(f"the transcript is locked: unlock it first, then {then}", reason="TRANSCRIPT_LOCKED")
 
 
-def _cursor(token: str) -> Cursor:
-    try:
-        created_at, transcript_id = json.loads(base64.urlsafe_b64decode(token))
-        moment = datetime.fromisoformat(created_at)
-        if moment.tzinfo is None:
-            raise ValueError("a moment without a zone")
-    except (binascii.Error, ValueError, TypeError) as error:
-        raise InvalidArgument("this page token is not one of ours", reason="PAGE_TOKEN_INVALID") from error
-    return moment, str(transcript_id)
+def _ensure_bounded(request: rpc.ListTranscriptsRequest | rpc.SearchTranscriptsRequest) -> None:
+    if not request.meeting_id and not request.owner_id:
+        raise InvalidArgument("name a meeting or an owner", reason="LIST_UNBOUNDED")
+
+
+def _size(page_size: int) -> int:
+    return min(page_size if page_size > 0 else PAGE_SIZE, LARGEST_PAGE)

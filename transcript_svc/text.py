@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from transcript_svc.domain import Segment
 
@@ -32,7 +33,14 @@ def srt(segments: Sequence[Segment]) -> str:
 
 def as_json(segments: Sequence[Segment]) -> str:
     """The segments with their words and times in milliseconds."""
-    return json.dumps({"segments": [asdict(segment) for segment in segments]}, ensure_ascii=False)
+    return json.dumps({"segments": [_fields(segment) for segment in segments]}, ensure_ascii=False)
+
+
+def _fields(segment: Segment) -> dict[str, Any]:
+    fields = asdict(segment)
+    original = fields.pop("original")
+    # Whoever edited nothing has nothing to tell apart.
+    return fields if original is None else {**fields, "edited": True, "original_text": original}
 
 
 FORMATS: dict[str, tuple[str, Callable[[Sequence[Segment]], str]]] = {

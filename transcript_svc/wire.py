@@ -1,12 +1,13 @@
 """Says in protobuf what the domain says in Python: transcripts, their numbered events, news for other services."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from assent.recording.v1 import recording_pb2
-from assent.transcript.v1 import transcript_events_pb2, transcript_pb2
+from assent.transcript.v1 import transcript_events_pb2, transcript_pb2, transcript_service_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from transcript_svc.domain import Job, Outcome, Recording, Segment, Status, Transcript
+from transcript_svc.domain import Hit, Job, Match, Outcome, Recording, Segment, Status, Transcript
 
 Event = transcript_pb2.TranscriptEvent
 
@@ -48,17 +49,25 @@ def transcript_to_proto(transcript: Transcript) -> transcript_pb2.Transcript:
         reviewed=transcript.reviewed,
         locked=transcript.locked,
         audio_deleted=transcript.audio_deleted,
-        segments=map(segment_to_proto, transcript.segments),
+        segments=(segment_to_proto(segment, index) for index, segment in enumerate(transcript.segments)),
         created_at=_timestamp(transcript.created_at.timestamp()),
         failure=transcript.failure,
         finished_at=_timestamp(transcript.finished_at.timestamp()) if transcript.finished_at else None,
     )
 
 
-def segment_to_proto(segment: Segment) -> transcript_pb2.Segment:
-    """A segment with its words."""
+def segment_to_proto(segment: Segment, index: int | None = None) -> transcript_pb2.Segment:
+    """A segment with its words; its place is known once the transcript is completed."""
     words = (transcript_pb2.Word(text=word.text, start_ms=word.start_ms, end_ms=word.end_ms) for word in segment.words)
-    return transcript_pb2.Segment(start_ms=segment.start_ms, end_ms=segment.end_ms, text=segment.text, words=words)
+    return transcript_pb2.Segment(
+        start_ms=segment.start_ms,
+        end_ms=segment.end_ms,
+        text=segment.text,
+        words=words,
+        original_text=segment.original or "",
+        edited=segment.original is not None,
+        index=index,
+    )
 
 
 def status_changed(status: Status) -> Event:
@@ -74,6 +83,23 @@ def progressed(percent: float, seconds_left: float) -> Event:
 def heard(segment: Segment) -> Event:
     """Something that was said."""
     return Event(segment=segment_to_proto(segment))
+
+
+def reworded(segment: Segment, index: int) -> Event:
+    """The segment in that place, as it reads now."""
+    return Event(segment=segment_to_proto(segment, index))
+
+
+def kind_of(event: Event) -> str:
+    """What the event is about. Edits of different segments are of different kinds."""
+    kind = event.WhichOneof("event") or ""
+    return f"edit {event.segment.index}" if kind == "segment" and event.segment.HasField("index") else kind
+
+
+def replaces_earlier(event: Event) -> bool:
+    """Of its kind only the latest matters."""
+    kind = kind_of(event)
+    return kind == "progress" or kind.startswith("edit ")
 
 
 def lasted(duration_ms: int) -> Event:
@@ -113,6 +139,19 @@ def failed(job: Job, reason: str) -> transcript_events_pb2.TranscriptFailed:
 def appended(event: Event) -> transcript_events_pb2.TranscriptEventAppended:
     """News for whoever watches the transcript live."""
     return transcript_events_pb2.TranscriptEventAppended(event=event)
+
+
+def hit_to_proto(hit: Hit) -> transcript_service_pb2.Hit:
+    """A transcript with what was found in it."""
+    return transcript_service_pb2.Hit(
+        transcript=transcript_to_proto(hit.transcript), matches=map(_match_to_proto, hit.matches)
+    )
+
+
+def _match_to_proto(match: Match) -> transcript_service_pb2.Match:
+    marks = (transcript_service_pb2.Mark(start=start, end=end) for start, end in match.marks)
+    segment = segment_to_proto(replace(match.segment, words=()), match.index)
+    return transcript_service_pb2.Match(segment=segment, marks=marks)
 
 
 def _timestamp(seconds: float) -> Timestamp:

@@ -1,24 +1,32 @@
 """Transcripts in memory, for tests that need no database. It faces the same cases as the one in Postgres."""
 
 import copy
+import re
 import time
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from google.protobuf.message import Message
 
 from transcript_svc import wire
 from transcript_svc.domain import (
     Edit,
+    Hit,
     Job,
+    Match,
+    NoSegment,
     Outcome,
     Overtaken,
+    Place,
     Recording,
+    Segment,
     Status,
     Transcript,
     begun,
     edited,
+    ensure_editable,
     may_write,
 )
 from transcript_svc.store import Cursor
@@ -115,9 +123,11 @@ class MemoryTranscripts:
         row = self._rows.get(recording_id)
         return self._whole(row) if row else None
 
-    async def page(self, meeting_id: str, owner_id: str, size: int, after: Cursor | None) -> list[Transcript]:
+    async def page(
+        self, meeting_id: str, owner_id: str, size: int, after: Cursor | None, *, with_segments: bool = False
+    ) -> list[Transcript]:
         found = [
-            replace(row, segments=())
+            row if with_segments else replace(row, segments=())
             for row in self._rows.values()
             if (not meeting_id or meeting_id in row.meeting_ids)
             and (not owner_id or owner_id == row.owner_id)
@@ -139,6 +149,27 @@ class MemoryTranscripts:
             return None
         self._rows[row.recording_id] = edited(row, edit)
         return self._rows[row.recording_id]
+
+    async def edit_segment(self, transcript_id: str, index: int, text: str, editor_id: str) -> Segment | None:
+        row = await self.get(transcript_id)
+        if row is None:
+            return None
+        ensure_editable(row)
+        if not 0 <= index < len(row.segments):
+            raise NoSegment
+        before, after = row.segments[index], row.segments[index].reworded(text)
+        if after != before:
+            segments = (*row.segments[:index], after, *row.segments[index + 1 :])
+            self._rows[row.recording_id] = replace(row, segments=segments)
+            self._append(transcript_id, wire.reworded(after, index))
+        return after
+
+    async def search(self, query: str, meeting_id: str, owner_id: str, size: int, after: Place | None) -> list[Hit]:
+        """Whole words only, as they are written but for their case; the more there are, the better."""
+        wanted = set(re.findall(r"\w+", query.casefold()))
+        hits = [_hit(row, wanted) for row in await self.page(meeting_id, owner_id, 10**6, None, with_segments=True)]
+        found = [hit for hit in hits if hit.matches and (after is None or _order(hit.place) < _order(after))]
+        return sorted(found, key=lambda hit: _order(hit.place), reverse=True)[:size]
 
     async def delete(self, transcript_id: str) -> None:
         row = await self.get(transcript_id)
@@ -171,11 +202,29 @@ class MemoryTranscripts:
         for event in events:
             self._sequences[transcript_id] = self._sequences.get(transcript_id, 0) + 1
             event.transcript_id, event.sequence = transcript_id, self._sequences[transcript_id]
-            if event.WhichOneof("event") == "progress":
-                self._forget(transcript_id, "progress")
+            if wire.replaces_earlier(event):
+                self._forget(transcript_id, wire.kind_of(event))
             self._events.setdefault(transcript_id, []).append(event)
             self.news.append(wire.appended(event))
 
     def _forget(self, transcript_id: str, *kinds: str) -> None:
-        kept = [event for event in self._events.get(transcript_id, []) if event.WhichOneof("event") not in kinds]
+        kept = [event for event in self._events.get(transcript_id, []) if wire.kind_of(event) not in kinds]
         self._events[transcript_id] = kept
+
+
+def _order(place: Place) -> tuple[Decimal, datetime, str]:
+    return place.rank, place.created_at, place.transcript_id
+
+
+def _hit(row: Transcript, wanted: set[str]) -> Hit:
+    matches = [
+        Match(index, segment, _marks(segment.text, wanted))
+        for index, segment in enumerate(row.segments)
+        if wanted and wanted <= set(re.findall(r"\w+", segment.text.casefold()))
+    ]
+    rank = Decimal(sum(len(match.marks) for match in matches))
+    return Hit(replace(row, segments=()), Place(rank, row.created_at, row.id), tuple(matches))
+
+
+def _marks(text: str, wanted: set[str]) -> tuple[tuple[int, int], ...]:
+    return tuple(word.span() for word in re.finditer(r"\w+", text) if word[0].casefold() in wanted)

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from transcript_svc.domain import Edit, Job, Outcome, Recording, Transcript
+from transcript_svc.domain import Edit, Hit, Job, Outcome, Place, Recording, Segment, Transcript
 from transcript_svc.wire import Event
 
 Cursor = tuple[datetime, str]
@@ -69,6 +69,17 @@ class Transcripts(Protocol):
 
     async def edit(self, transcript_id: str, edit: Edit) -> Transcript | None:
         """The transcript as edited. Raises Locked."""
+        ...
+
+    async def edit_segment(self, transcript_id: str, index: int, text: str, editor_id: str) -> Segment | None:
+        """The segment with this text; None where there is no such transcript. What it was before is kept.
+
+        Raises Locked, NotCompleted and NoSegment.
+        """
+        ...
+
+    async def search(self, query: str, meeting_id: str, owner_id: str, size: int, after: Place | None) -> list[Hit]:
+        """Those of a meeting, of an owner or of both with a segment that holds all words of the query, best first."""
         ...
 
     async def delete(self, transcript_id: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, func, or_, select, tuple_
+from sqlalchemy import and_, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,20 +15,22 @@ from chassis import outbox
 from chassis.database import Database
 from transcript_svc import wire
 from transcript_svc.domain import (
-    Audio,
     Edit,
+    Hit,
     Job,
     Outcome,
     Overtaken,
+    Place,
     Recording,
     Segment,
     Status,
     Transcript,
-    Word,
     begun,
     edited,
 )
+from transcript_svc.store import edits, event_log, searching
 from transcript_svc.store.contract import Cursor
+from transcript_svc.store.rows import to_segment, to_transcript
 from transcript_svc.store.tables import EVENTS, SEGMENTS, TRANSCRIPTS, WAVEFORMS
 from transcript_svc.wire import Event
 
@@ -48,7 +50,7 @@ class PostgresTranscripts:
             occupied = and_(TRANSCRIPTS.c.held_until > now, TRANSCRIPTS.c.instance != instance).label("occupied")
             query = select(TRANSCRIPTS, occupied).where(TRANSCRIPTS.c.recording_id == recording.id).with_for_update()
             row = (await connection.execute(query)).one()
-            transcript = begun(_transcript(row), occupied=bool(row.occupied))
+            transcript = begun(to_transcript(row), occupied=bool(row.occupied))
             if transcript is None:
                 return None
             job = Job(transcript.id, recording.id, transcript.attempt, transcript.tries)
@@ -59,8 +61,8 @@ class PostgresTranscripts:
                 .values(instance=instance, held_until=now + hold)
             )
             # Whoever joins now hears this attempt alone.
-            await _forget(connection, job.transcript_id, wire.OF_ONE_ATTEMPT)
-            await _append(connection, job.transcript_id, [wire.status_changed(Status.PROCESSING)])
+            await event_log.forget(connection, job.transcript_id, wire.OF_ONE_ATTEMPT)
+            await event_log.append(connection, job.transcript_id, [wire.status_changed(Status.PROCESSING)])
             await outbox.put(connection, wire.started(job))
             return job
 
@@ -74,7 +76,7 @@ class PostgresTranscripts:
 
     async def append(self, job: Job, *events: Event) -> None:
         async with self._writing(job) as connection:
-            await _append(connection, job.transcript_id, events)
+            await event_log.append(connection, job.transcript_id, events)
 
     async def complete(self, job: Job, outcome: Outcome) -> None:
         result = {
@@ -87,8 +89,10 @@ class PostgresTranscripts:
             if outcome.peaks:
                 waveform = {"transcript_id": job.transcript_id, "peaks": list(outcome.peaks)}
                 await connection.execute(WAVEFORMS.insert(), waveform)
-                await _append(connection, job.transcript_id, [wire.drawn(outcome.peaks)])
-            await _append(connection, job.transcript_id, [wire.progressed(100, 0), wire.status_changed(outcome.status)])
+                await event_log.append(connection, job.transcript_id, [wire.drawn(outcome.peaks)])
+            await event_log.append(
+                connection, job.transcript_id, [wire.progressed(100, 0), wire.status_changed(outcome.status)]
+            )
             await outbox.put(connection, wire.completed(job, outcome))
 
     async def fail(self, job: Job, reason: str) -> None:
@@ -115,8 +119,8 @@ class PostgresTranscripts:
             mine = TRANSCRIPTS.update().where(TRANSCRIPTS.c.id == row.id)
             await connection.execute(mine.values(audio_deleted=True, audio=None))
             await connection.execute(WAVEFORMS.delete().where(WAVEFORMS.c.transcript_id == row.id))
-            await _forget(connection, row.id, ("waveform",))
-            await _append(connection, row.id, [wire.audio_deleted()])
+            await event_log.forget(connection, row.id, ("waveform",))
+            await event_log.append(connection, row.id, [wire.audio_deleted()])
             if not Status(row.status).is_final:
                 await _fail(connection, Job(row.id, recording_id, row.attempt, row.tries), ERASED_TOO_EARLY)
 
@@ -136,7 +140,7 @@ class PostgresTranscripts:
         if after:
             query = query.where(tuple_(TRANSCRIPTS.c.created_at, TRANSCRIPTS.c.id) < after)
         async with self._database.begin() as connection:
-            return [_transcript(row) for row in await connection.execute(query)]
+            return [to_transcript(row) for row in await connection.execute(query)]
 
     async def unsettled(self, *, matched: bool, size: int, after: str) -> list[Transcript]:
         kept = and_(TRANSCRIPTS.c.owner_id != "", TRANSCRIPTS.c.audio_deleted.is_(False))
@@ -147,7 +151,7 @@ class PostgresTranscripts:
             .limit(size)
         )
         async with self._database.begin() as connection:
-            return [_transcript(row) for row in await connection.execute(query)]
+            return [to_transcript(row) for row in await connection.execute(query)]
 
     async def edit(self, transcript_id: str, edit: Edit) -> Transcript | None:
         async with self._database.begin() as connection:
@@ -155,13 +159,21 @@ class PostgresTranscripts:
             row = (await connection.execute(query)).one_or_none()
             if row is None:
                 return None
-            changed = edited(_transcript(row), edit)
+            changed = edited(to_transcript(row), edit)
             await connection.execute(
                 TRANSCRIPTS.update()
                 .where(TRANSCRIPTS.c.id == transcript_id)
                 .values(title=changed.title, reviewed=changed.reviewed, locked=changed.locked)
             )
         return await self.get(transcript_id)
+
+    async def edit_segment(self, transcript_id: str, index: int, text: str, editor_id: str) -> Segment | None:
+        async with self._database.begin() as connection:
+            return await edits.edit_segment(connection, transcript_id, index, text, editor_id)
+
+    async def search(self, query: str, meeting_id: str, owner_id: str, size: int, after: Place | None) -> list[Hit]:
+        async with self._database.begin() as connection:
+            return await searching.search(connection, query, meeting_id, owner_id, size, after)
 
     async def delete(self, transcript_id: str) -> None:
         async with self._database.begin() as connection:
@@ -187,7 +199,7 @@ class PostgresTranscripts:
             if row is None:
                 return None
             query = select(SEGMENTS).where(SEGMENTS.c.transcript_id == row.id).order_by(SEGMENTS.c.number)
-            return _transcript(row, [_segment(segment) for segment in await connection.execute(query)])
+            return to_transcript(row, [to_segment(segment) for segment in await connection.execute(query)])
 
     @asynccontextmanager
     async def _writing(self, job: Job, **values: Any) -> AsyncIterator[AsyncConnection]:
@@ -235,68 +247,9 @@ async def _fail(connection: AsyncConnection, job: Job, reason: str) -> None:
         .where(TRANSCRIPTS.c.id == job.transcript_id)
         .values(**_ended(Status.FAILED), failure=reason)
     )
-    await _append(connection, job.transcript_id, [wire.status_changed(Status.FAILED)])
+    await event_log.append(connection, job.transcript_id, [wire.status_changed(Status.FAILED)])
     await outbox.put(connection, wire.failed(job, reason))
 
 
 def _ended(status: Status) -> dict[str, Any]:
     return {"status": status, "held_until": None, "finished_at": func.clock_timestamp()}
-
-
-async def _append(connection: AsyncConnection, transcript_id: str, events: Sequence[Event]) -> None:
-    # The row's lock makes the order of numbers the order of commits: who has seen 7 has missed nothing before it.
-    last = await connection.scalar(
-        TRANSCRIPTS.update()
-        .where(TRANSCRIPTS.c.id == transcript_id)
-        .values(last_sequence=TRANSCRIPTS.c.last_sequence + len(events))
-        .returning(TRANSCRIPTS.c.last_sequence)
-    )
-    assert last is not None
-    rows = []
-    for sequence, event in enumerate(events, start=last - len(events) + 1):
-        event.transcript_id, event.sequence = transcript_id, sequence
-        kind = event.WhichOneof("event")
-        if kind == "progress":  # only the latest matters
-            await _forget(connection, transcript_id, (kind,))
-        rows.append(
-            {
-                "transcript_id": transcript_id,
-                "sequence": sequence,
-                "kind": kind,
-                "payload": event.SerializeToString(),
-            }
-        )
-    await connection.execute(EVENTS.insert(), rows)
-    await outbox.put(connection, *map(wire.appended, events))
-
-
-async def _forget(connection: AsyncConnection, transcript_id: str, kinds: Sequence[str]) -> None:
-    await connection.execute(EVENTS.delete().where(EVENTS.c.transcript_id == transcript_id, EVENTS.c.kind.in_(kinds)))
-
-
-def _transcript(row: Row[Any], segments: Sequence[Segment] = ()) -> Transcript:
-    return Transcript(
-        id=row.id,
-        recording_id=row.recording_id,
-        meeting_ids=tuple(row.meeting_ids),
-        owner_id=row.owner_id,
-        status=Status(row.status),
-        created_at=row.created_at,
-        attempt=row.attempt,
-        tries=row.tries,
-        duration_ms=row.duration_ms,
-        language=row.language,
-        title=row.title,
-        reviewed=row.reviewed,
-        locked=row.locked,
-        audio_deleted=row.audio_deleted,
-        audio=Audio(**row.audio) if row.audio else None,
-        failure=row.failure,
-        finished_at=row.finished_at,
-        last_sequence=row.last_sequence,
-        segments=tuple(segments),
-    )
-
-
-def _segment(row: Row[Any]) -> Segment:
-    return Segment(row.start_ms, row.end_ms, row.text, tuple(Word(*word) for word in row.words))

@@ -1,7 +1,7 @@
 """The tables of the transcript database, as migrations/ makes them."""
 
 from sqlalchemy import REAL, BigInteger, Boolean, Column, DateTime, Integer, LargeBinary, MetaData, Table, Text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
 METADATA = MetaData()
 
@@ -39,6 +39,20 @@ SEGMENTS = Table(
     Column("end_ms", BigInteger),
     Column("text", Text),
     Column("words", JSONB),
+    Column("edited_text", Text),
+    Column("search", TSVECTOR),
+)
+
+EDITS = Table(
+    "edits",
+    METADATA,
+    Column("transcript_id", Text, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("number", Integer),
+    Column("editor_id", Text),
+    Column("before", Text),
+    Column("after", Text),
+    Column("edited_at", DateTime(timezone=True)),
 )
 
 WAVEFORMS = Table(

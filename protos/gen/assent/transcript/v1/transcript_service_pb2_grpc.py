@@ -45,10 +45,20 @@ class TranscriptServiceStub:
                 request_serializer=assent_dot_transcript_dot_v1_dot_transcript__service__pb2.ListTranscriptsRequest.SerializeToString,
                 response_deserializer=assent_dot_transcript_dot_v1_dot_transcript__service__pb2.ListTranscriptsResponse.FromString,
                 _registered_method=True)
+        self.SearchTranscripts = channel.unary_unary(
+                '/assent.transcript.v1.TranscriptService/SearchTranscripts',
+                request_serializer=assent_dot_transcript_dot_v1_dot_transcript__service__pb2.SearchTranscriptsRequest.SerializeToString,
+                response_deserializer=assent_dot_transcript_dot_v1_dot_transcript__service__pb2.SearchTranscriptsResponse.FromString,
+                _registered_method=True)
         self.UpdateTranscript = channel.unary_unary(
                 '/assent.transcript.v1.TranscriptService/UpdateTranscript',
                 request_serializer=assent_dot_transcript_dot_v1_dot_transcript__service__pb2.UpdateTranscriptRequest.SerializeToString,
                 response_deserializer=assent_dot_transcript_dot_v1_dot_transcript__service__pb2.UpdateTranscriptResponse.FromString,
+                _registered_method=True)
+        self.EditSegment = channel.unary_unary(
+                '/assent.transcript.v1.TranscriptService/EditSegment',
+                request_serializer=assent_dot_transcript_dot_v1_dot_transcript__service__pb2.EditSegmentRequest.SerializeToString,
+                response_deserializer=assent_dot_transcript_dot_v1_dot_transcript__service__pb2.EditSegmentResponse.FromString,
                 _registered_method=True)
         self.DeleteTranscript = channel.unary_unary(
                 '/assent.transcript.v1.TranscriptService/DeleteTranscript',
@@ -99,8 +109,23 @@ class TranscriptServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SearchTranscripts(self, request, context):
+        """Transcripts with segments that hold all words of a query, best first. INVALID_ARGUMENT (QUERY_INVALID).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpdateTranscript(self, request, context):
         """FAILED_PRECONDITION (TRANSCRIPT_LOCKED) for anything but unlocking a locked one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EditSegment(self, request, context):
+        """Sets a segment's text and keeps what it was. FAILED_PRECONDITION (TRANSCRIPT_LOCKED, TRANSCRIPT_NOT_COMPLETED),
+        NOT_FOUND (SEGMENT_NOT_FOUND), INVALID_ARGUMENT (TEXT_INVALID).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -161,10 +186,20 @@ def add_TranscriptServiceServicer_to_server(servicer, server):
                     request_deserializer=assent_dot_transcript_dot_v1_dot_transcript__service__pb2.ListTranscriptsRequest.FromString,
                     response_serializer=assent_dot_transcript_dot_v1_dot_transcript__service__pb2.ListTranscriptsResponse.SerializeToString,
             ),
+            'SearchTranscripts': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchTranscripts,
+                    request_deserializer=assent_dot_transcript_dot_v1_dot_transcript__service__pb2.SearchTranscriptsRequest.FromString,
+                    response_serializer=assent_dot_transcript_dot_v1_dot_transcript__service__pb2.SearchTranscriptsResponse.SerializeToString,
+            ),
             'UpdateTranscript': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateTranscript,
                     request_deserializer=assent_dot_transcript_dot_v1_dot_transcript__service__pb2.UpdateTranscriptRequest.FromString,
                     response_serializer=assent_dot_transcript_dot_v1_dot_transcript__service__pb2.UpdateTranscriptResponse.SerializeToString,
+            ),
+            'EditSegment': grpc.unary_unary_rpc_method_handler(
+                    servicer.EditSegment,
+                    request_deserializer=assent_dot_transcript_dot_v1_dot_transcript__service__pb2.EditSegmentRequest.FromString,
+                    response_serializer=assent_dot_transcript_dot_v1_dot_transcript__service__pb2.EditSegmentResponse.SerializeToString,
             ),
             'DeleteTranscript': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteTranscript,
@@ -263,6 +298,33 @@ class TranscriptService:
             _registered_method=True)
 
     @staticmethod
+    def SearchTranscripts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/assent.transcript.v1.TranscriptService/SearchTranscripts',
+            assent_dot_transcript_dot_v1_dot_transcript__service__pb2.SearchTranscriptsRequest.SerializeToString,
+            assent_dot_transcript_dot_v1_dot_transcript__service__pb2.SearchTranscriptsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def UpdateTranscript(request,
             target,
             options=(),
@@ -279,6 +341,33 @@ class TranscriptService:
             '/assent.transcript.v1.TranscriptService/UpdateTranscript',
             assent_dot_transcript_dot_v1_dot_transcript__service__pb2.UpdateTranscriptRequest.SerializeToString,
             assent_dot_transcript_dot_v1_dot_transcript__service__pb2.UpdateTranscriptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EditSegment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/assent.transcript.v1.TranscriptService/EditSegment',
+            assent_dot_transcript_dot_v1_dot_transcript__service__pb2.EditSegmentRequest.SerializeToString,
+            assent_dot_transcript_dot_v1_dot_transcript__service__pb2.EditSegmentResponse.FromString,
             options,
             channel_credentials,
             insecure,

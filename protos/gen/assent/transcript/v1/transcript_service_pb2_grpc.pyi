@@ -36,8 +36,14 @@ class TranscriptServiceStub:
     GetTranscript: _grpc.UnaryUnaryMultiCallable[_transcript_service_pb2.GetTranscriptRequest, _transcript_service_pb2.GetTranscriptResponse]
     """NOT_FOUND (TRANSCRIPT_NOT_FOUND)."""
     ListTranscripts: _grpc.UnaryUnaryMultiCallable[_transcript_service_pb2.ListTranscriptsRequest, _transcript_service_pb2.ListTranscriptsResponse]
+    SearchTranscripts: _grpc.UnaryUnaryMultiCallable[_transcript_service_pb2.SearchTranscriptsRequest, _transcript_service_pb2.SearchTranscriptsResponse]
+    """Transcripts with segments that hold all words of a query, best first. INVALID_ARGUMENT (QUERY_INVALID)."""
     UpdateTranscript: _grpc.UnaryUnaryMultiCallable[_transcript_service_pb2.UpdateTranscriptRequest, _transcript_service_pb2.UpdateTranscriptResponse]
     """FAILED_PRECONDITION (TRANSCRIPT_LOCKED) for anything but unlocking a locked one."""
+    EditSegment: _grpc.UnaryUnaryMultiCallable[_transcript_service_pb2.EditSegmentRequest, _transcript_service_pb2.EditSegmentResponse]
+    """Sets a segment's text and keeps what it was. FAILED_PRECONDITION (TRANSCRIPT_LOCKED, TRANSCRIPT_NOT_COMPLETED),
+    NOT_FOUND (SEGMENT_NOT_FOUND), INVALID_ARGUMENT (TEXT_INVALID).
+    """
     DeleteTranscript: _grpc.UnaryUnaryMultiCallable[_transcript_service_pb2.DeleteTranscriptRequest, _transcript_service_pb2.DeleteTranscriptResponse]
     """Erases the audio first, through recording_svc, and fails as that fails.
     FAILED_PRECONDITION (TRANSCRIPT_LOCKED) for a locked one.
@@ -60,8 +66,14 @@ class TranscriptServiceAsyncStub(TranscriptServiceStub):
     GetTranscript: _aio.UnaryUnaryMultiCallable[_transcript_service_pb2.GetTranscriptRequest, _transcript_service_pb2.GetTranscriptResponse]  # type: ignore[assignment]
     """NOT_FOUND (TRANSCRIPT_NOT_FOUND)."""
     ListTranscripts: _aio.UnaryUnaryMultiCallable[_transcript_service_pb2.ListTranscriptsRequest, _transcript_service_pb2.ListTranscriptsResponse]  # type: ignore[assignment]
+    SearchTranscripts: _aio.UnaryUnaryMultiCallable[_transcript_service_pb2.SearchTranscriptsRequest, _transcript_service_pb2.SearchTranscriptsResponse]  # type: ignore[assignment]
+    """Transcripts with segments that hold all words of a query, best first. INVALID_ARGUMENT (QUERY_INVALID)."""
     UpdateTranscript: _aio.UnaryUnaryMultiCallable[_transcript_service_pb2.UpdateTranscriptRequest, _transcript_service_pb2.UpdateTranscriptResponse]  # type: ignore[assignment]
     """FAILED_PRECONDITION (TRANSCRIPT_LOCKED) for anything but unlocking a locked one."""
+    EditSegment: _aio.UnaryUnaryMultiCallable[_transcript_service_pb2.EditSegmentRequest, _transcript_service_pb2.EditSegmentResponse]  # type: ignore[assignment]
+    """Sets a segment's text and keeps what it was. FAILED_PRECONDITION (TRANSCRIPT_LOCKED, TRANSCRIPT_NOT_COMPLETED),
+    NOT_FOUND (SEGMENT_NOT_FOUND), INVALID_ARGUMENT (TEXT_INVALID).
+    """
     DeleteTranscript: _aio.UnaryUnaryMultiCallable[_transcript_service_pb2.DeleteTranscriptRequest, _transcript_service_pb2.DeleteTranscriptResponse]  # type: ignore[assignment]
     """Erases the audio first, through recording_svc, and fails as that fails.
     FAILED_PRECONDITION (TRANSCRIPT_LOCKED) for a locked one.
@@ -95,12 +107,30 @@ class TranscriptServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_transcript_service_pb2.ListTranscriptsResponse, _abc.Awaitable[_transcript_service_pb2.ListTranscriptsResponse]]: ...
 
     @_abc_1.abstractmethod
+    def SearchTranscripts(
+        self,
+        request: _transcript_service_pb2.SearchTranscriptsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_transcript_service_pb2.SearchTranscriptsResponse, _abc.Awaitable[_transcript_service_pb2.SearchTranscriptsResponse]]:
+        """Transcripts with segments that hold all words of a query, best first. INVALID_ARGUMENT (QUERY_INVALID)."""
+
+    @_abc_1.abstractmethod
     def UpdateTranscript(
         self,
         request: _transcript_service_pb2.UpdateTranscriptRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_transcript_service_pb2.UpdateTranscriptResponse, _abc.Awaitable[_transcript_service_pb2.UpdateTranscriptResponse]]:
         """FAILED_PRECONDITION (TRANSCRIPT_LOCKED) for anything but unlocking a locked one."""
+
+    @_abc_1.abstractmethod
+    def EditSegment(
+        self,
+        request: _transcript_service_pb2.EditSegmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_transcript_service_pb2.EditSegmentResponse, _abc.Awaitable[_transcript_service_pb2.EditSegmentResponse]]:
+        """Sets a segment's text and keeps what it was. FAILED_PRECONDITION (TRANSCRIPT_LOCKED, TRANSCRIPT_NOT_COMPLETED),
+        NOT_FOUND (SEGMENT_NOT_FOUND), INVALID_ARGUMENT (TEXT_INVALID).
+        """
 
     @_abc_1.abstractmethod
     def DeleteTranscript(
