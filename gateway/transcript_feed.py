@@ -137,7 +137,7 @@ def _content(event: transcript_pb2.TranscriptEvent) -> tuple[str, dict[str, Any]
         case "progress":
             return "PROGRESS", {"percent": event.progress.percent, "seconds_left": event.progress.seconds_left}
         case "segment":
-            return "TRANSCRIPT", segment_shape(event.segment).model_dump()
+            return "TRANSCRIPT", segment_shape(event.segment).model_dump(exclude_defaults=True)
         case "duration_ms":
             return "DURATION", {"duration_ms": event.duration_ms}
         case "waveform":

@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 from assent.transcript.v1 import transcript_pb2
 from assent.transcript.v1 import transcript_service_pb2 as rpc
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Path, Response
+from fastapi import Query as QueryParameter
 from google.protobuf.field_mask_pb2 import FieldMask
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from chassis.errors import InvalidArgument
 from gateway.access import ensure_meeting, transcript_for
@@ -22,6 +23,11 @@ router = APIRouter(tags=["transcripts"])
 
 ERASE_SECONDS = 30.0
 """Removing a transcript waits until every copy of its audio was found gone."""
+
+SegmentIndex = Annotated[int, Path(ge=0, lt=2**31, description="Counted from 0.")]
+Query = Annotated[
+    str, QueryParameter(max_length=300, pattern=r"^[^\x00]*$", description="What was said, as in a search box.")
+]
 
 _FORMATS = {
     "txt": rpc.TEXT_FORMAT_TXT,
@@ -44,8 +50,11 @@ class Segment(BaseModel):
 
     start_ms: int
     end_ms: int
-    text: str
-    words: list[Word]
+    text: str = Field(description="The latest edit, or what was heard.")
+    words: list[Word] = Field(description="As they were heard, whatever was edited since.")
+    edited: bool = False
+    original_text: str | None = Field(None, description="What was heard, where it was edited into something else.")
+    index: int | None = Field(None, description="Counted from 0; null while the transcript is being made.")
 
 
 class TranscriptSummary(BaseModel):
@@ -73,10 +82,39 @@ class Transcript(TranscriptSummary):
     segments: list[Segment]
 
 
-class Transcripts(Page):
-    """A page of transcripts, newest first."""
+class Mark(BaseModel):
+    """A word that was looked for: Unicode code points from the beginning of the text."""
 
-    transcripts: list[TranscriptSummary]
+    start: int
+    end: int = Field(description="The first that does not belong to it.")
+
+
+class Match(BaseModel):
+    """A segment that holds what was looked for."""
+
+    index: int
+    start_ms: int
+    end_ms: int
+    text: str
+    marks: list[Mark]
+
+
+class ListedTranscript(TranscriptSummary):
+    """A transcript, and what was found in it."""
+
+    matches: list[Match] = Field([], description="The best segments, in their order; empty without a query.")
+
+
+class Transcripts(Page):
+    """A page of transcripts: newest first, or those that fit a query best first."""
+
+    transcripts: list[ListedTranscript]
+
+
+class SegmentText(Body):
+    """What a segment shall read."""
+
+    text: Annotated[Line, StringConstraints(strip_whitespace=True, min_length=1, max_length=5_000)]
 
 
 class TranscriptChanges(Body):
@@ -96,18 +134,28 @@ async def list_transcripts(
     meeting_id: MeetingFilter = "",
     page_size: PageSize = 50,
     page_token: PageToken = "",
+    query: Query = "",
 ) -> Transcripts:
-    """The owner's transcripts, or those of the participant's meeting."""
-    request = rpc.ListTranscriptsRequest(meeting_id=meeting_id, page_size=page_size, page_token=page_token)
-    if isinstance(identity, SignedIn):
-        request.owner_id = identity.subject
-    else:
+    """The owner's transcripts, or those of the participant's meeting; with a query those in which that was said.
+
+    A query is words, "a phrase", `or`, `-without`, all of it within one segment, in the transcript's language.
+    """
+    owner_id = identity.subject if isinstance(identity, SignedIn) else ""
+    if not isinstance(identity, SignedIn):
         ensure_meeting(identity, meeting_id or identity.meeting_id)
-        request.meeting_id = identity.meeting_id
-    page = await gateway.transcripts.ListTranscripts(request)
-    return Transcripts(
-        transcripts=[_summary(transcript) for transcript in page.transcripts], next_page_token=page.next_page_token
+        meeting_id = identity.meeting_id
+    if query.strip():
+        asked = rpc.SearchTranscriptsRequest(
+            query=query, meeting_id=meeting_id, owner_id=owner_id, page_size=page_size, page_token=page_token
+        )
+        found = await gateway.transcripts.SearchTranscripts(asked)
+        return Transcripts(transcripts=[_found(hit) for hit in found.hits], next_page_token=found.next_page_token)
+    request = rpc.ListTranscriptsRequest(
+        meeting_id=meeting_id, owner_id=owner_id, page_size=page_size, page_token=page_token
     )
+    page = await gateway.transcripts.ListTranscripts(request)
+    listed = [ListedTranscript(**_summary(transcript).model_dump()) for transcript in page.transcripts]
+    return Transcripts(transcripts=listed, next_page_token=page.next_page_token)
 
 
 @router.get("/v1/transcripts/{transcript_id}", responses=may_fail(401, 404, 503))
@@ -132,6 +180,22 @@ async def update_transcript(
     return _transcript((await gateway.transcripts.UpdateTranscript(request)).transcript)
 
 
+@router.patch("/v1/transcripts/{transcript_id}/segments/{index}", responses=may_fail(400, 401, 403, 404, 409, 422, 503))
+async def edit_segment(
+    transcript_id: Id, index: SegmentIndex, changed: SegmentText, owner: Owner, gateway: Gateway
+) -> Segment:
+    """Set a segment's text; what was heard stays readable, and the text that was heard takes an edit back.
+
+    409 while the transcript is locked (TRANSCRIPT_LOCKED) or not completed (TRANSCRIPT_NOT_COMPLETED). Whoever
+    listens to the transcript's events is sent the segment again, as TRANSCRIPT with its index.
+    """
+    await transcript_for(owner, transcript_id, gateway)
+    request = rpc.EditSegmentRequest(
+        transcript_id=transcript_id, index=index, text=changed.text, editor_id=owner.subject
+    )
+    return segment_shape((await gateway.transcripts.EditSegment(request)).segment)
+
+
 @router.delete("/v1/transcripts/{transcript_id}", status_code=204, responses=may_fail(401, 403, 404, 409, 503))
 async def delete_transcript(transcript_id: Id, owner: Owner, gateway: Gateway) -> None:
     """Remove a transcript after its audio was erased; 503 (ERASURE_PENDING) while the erasure goes on."""
@@ -149,11 +213,15 @@ async def delete_transcript(transcript_id: Id, owner: Owner, gateway: Gateway) -
     },
 )
 async def get_text(
-    transcript_id: Id, identity: Known, gateway: Gateway, format: Literal["txt", "vtt", "srt", "json"] = "txt"
+    transcript_id: Id,
+    identity: Known,
+    gateway: Gateway,
+    format: Literal["txt", "vtt", "srt", "json"] = "txt",
+    original: bool = False,
 ) -> Response:
-    """The words as plain text, WebVTT, SubRip or JSON."""
+    """The words as plain text, WebVTT, SubRip or JSON: as edited, or as they were heard (`original=true`)."""
     await transcript_for(identity, transcript_id, gateway)
-    request = rpc.RenderTranscriptRequest(transcript_id=transcript_id, format=_FORMATS[format])
+    request = rpc.RenderTranscriptRequest(transcript_id=transcript_id, format=_FORMATS[format], original=original)
     rendered = await gateway.transcripts.RenderTranscript(request)
     return Response(rendered.text, media_type=rendered.media_type, headers={"Cache-Control": "no-store"})
 
@@ -166,7 +234,15 @@ def status_name(status: int) -> str:
 def segment_shape(segment: transcript_pb2.Segment) -> Segment:
     """A segment as JSON shows it."""
     words = [Word(text=word.text, start_ms=word.start_ms, end_ms=word.end_ms) for word in segment.words]
-    return Segment(start_ms=segment.start_ms, end_ms=segment.end_ms, text=segment.text, words=words)
+    return Segment(
+        start_ms=segment.start_ms,
+        end_ms=segment.end_ms,
+        text=segment.text,
+        words=words,
+        edited=segment.edited,
+        original_text=segment.original_text if segment.edited else None,
+        index=segment.index if segment.HasField("index") else None,
+    )
 
 
 def _summary(transcript: transcript_pb2.Transcript) -> TranscriptSummary:
@@ -186,6 +262,20 @@ def _summary(transcript: transcript_pb2.Transcript) -> TranscriptSummary:
         created_at=moment(transcript, "created_at"),
         finished_at=moment(transcript, "finished_at"),
     )
+
+
+def _found(hit: rpc.Hit) -> ListedTranscript:
+    matches = [
+        Match(
+            index=match.segment.index,
+            start_ms=match.segment.start_ms,
+            end_ms=match.segment.end_ms,
+            text=match.segment.text,
+            marks=[Mark(start=mark.start, end=mark.end) for mark in match.marks],
+        )
+        for match in hit.matches
+    ]
+    return ListedTranscript(**_summary(hit.transcript).model_dump(), matches=matches)
 
 
 def _transcript(transcript: transcript_pb2.Transcript) -> Transcript:

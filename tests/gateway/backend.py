@@ -49,6 +49,7 @@ class Backend:
     certificates: dict[str, str] = field(default_factory=dict)
     transcripts: dict[str, transcript_pb2.Transcript] = field(default_factory=dict)
     events: defaultdict[str, list[transcript_pb2.TranscriptEvent]] = field(default_factory=lambda: defaultdict(list))
+    editors: list[str] = field(default_factory=list)
     audio: dict[str, bytes] = field(default_factory=dict)
     withheld: dict[str, str] = field(default_factory=dict)
     """The reason for which a transcript's audio is not handed out."""
@@ -288,6 +289,34 @@ class Transcripts(TranscriptServiceServicer):
         for path in request.update_mask.paths:
             setattr(transcript, path, getattr(request, path))
         return transcript_rpc.UpdateTranscriptResponse(transcript=transcript)
+
+    async def EditSegment(self, request: transcript_rpc.EditSegmentRequest, context: Context) -> Any:
+        transcript = self._b.transcript(request.transcript_id)
+        if transcript.locked:
+            raise FailedPrecondition("it is locked: unlock it first", reason="TRANSCRIPT_LOCKED")
+        if request.index >= len(transcript.segments):
+            raise NotFound("no such segment", reason="SEGMENT_NOT_FOUND")
+        segment = transcript.segments[request.index]
+        segment.original_text = segment.original_text or segment.text
+        segment.text, segment.index, segment.edited = request.text, request.index, True
+        self._b.editors.append(request.editor_id)
+        return transcript_rpc.EditSegmentResponse(segment=segment)
+
+    async def SearchTranscripts(self, request: transcript_rpc.SearchTranscriptsRequest, context: Context) -> Any:
+        hits = []
+        for one in self._b.transcripts.values():
+            if request.meeting_id in ("", *one.meeting_ids) and request.owner_id in ("", one.owner_id):
+                places = [(n, s, s.text.find(request.query)) for n, s in enumerate(one.segments)]
+                matches = [
+                    transcript_rpc.Match(
+                        segment=transcript_pb2.Segment(start_ms=s.start_ms, end_ms=s.end_ms, text=s.text, index=n),
+                        marks=[transcript_rpc.Mark(start=at, end=at + len(request.query))],
+                    )
+                    for n, s, at in places
+                    if at >= 0
+                ]
+                hits += [transcript_rpc.Hit(transcript=one, matches=matches)] * bool(matches)
+        return transcript_rpc.SearchTranscriptsResponse(hits=hits)
 
     async def DeleteTranscript(self, request: transcript_rpc.DeleteTranscriptRequest, context: Context) -> Any:
         del self._b.transcripts[self._b.transcript(request.transcript_id).transcript_id]

@@ -105,6 +105,14 @@ async def test_every_kind_of_event_has_its_shape(stack: Stack, transcript: str) 
         ]
 
 
+async def test_an_edited_segment_is_sent_again_with_its_place(stack: Stack, transcript: str) -> None:
+    edited = transcript_pb2.Segment(start_ms=1, end_ms=2, text="new", original_text="old", edited=True, index=0)
+    async with watching(stack, f"/v1/transcripts/{transcript}/events", stack.issuer.token("owner-demo")) as live:
+        await publish(stack, append(stack, transcript, segment=edited))
+        shown = {"start_ms": 1, "end_ms": 2, "text": "new", "words": []}
+        assert await heard(live) == ("TRANSCRIPT", {**shown, "edited": True, "original_text": "old", "index": 0})
+
+
 async def test_replay_then_live_without_a_gap_and_without_repetition(stack: Stack, transcript: str) -> None:
     """Events go on being committed and published, some twice, some never, while listeners come."""
     total, listeners = 300, 8
