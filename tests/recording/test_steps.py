@@ -171,7 +171,7 @@ def _way(before: State, after: State) -> Way:
     return Way(before, after, (before is F or after in (D, T, F), before is F and after is E))
 
 
-WAYS = [_way(before, after) for before, ways in TRANSITIONS.items() for after in ways]
+WAYS = [_way(before, after) for before, ways in TRANSITIONS.items() for after in sorted(ways)]
 
 
 async def walked(way: Way, run: Run, steps: Steps) -> Recording:
