@@ -1,6 +1,7 @@
 """A transcript's audio over HTTP, for as long as it may be heard: mp3 with ranges, and its waveform."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 from assent.transcript.v1 import transcript_service_pb2 as rpc
 from fastapi import APIRouter, Request, Response
@@ -11,8 +12,8 @@ from chassis.errors import OutOfRange
 from gateway.access import transcript_for
 from gateway.auth import Known
 from gateway.parts import Gateway, Parts
-from gateway.problems import may_fail, problem_of
-from gateway.ranges import ByteRange, parse_range
+from gateway.problems import may_fail, problem, problem_of
+from gateway.ranges import ByteRange, names, parse_range
 from gateway.shapes import Id
 
 router = APIRouter(tags=["transcripts"])
@@ -21,7 +22,13 @@ STREAM_SECONDS = 3600.0
 """A listener may take this long: players read only as fast as they play."""
 
 _AUDIO = {"description": "The mp3, or a part of it.", "content": {"audio/mpeg": {}}}
-_RESPONSES = {200: _AUDIO, 206: _AUDIO, **may_fail(401, 404, 409, 410, 416, 503)}
+_UNCHANGED = {"description": "The audio is still that of the If-None-Match header."}
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: _AUDIO,
+    206: _AUDIO,
+    304: _UNCHANGED,
+    **may_fail(401, 404, 409, 410, 412, 416, 503),
+}
 # D2: whoever keeps a copy would keep it past the erasure.
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -40,7 +47,10 @@ async def head_audio(transcript_id: Id, identity: Known, request: Request, gatew
 
 @router.get("/v1/transcripts/{transcript_id}/audio/mp3", response_class=Response, responses=_RESPONSES)
 async def get_audio(transcript_id: Id, identity: Known, request: Request, gateway: Gateway) -> Response:
-    """The audio: 410 (AUDIO_DELETED) once erased, 409 (CONSENT_UNDECIDED) while withheld."""
+    """The audio: 410 (AUDIO_DELETED) once erased, 409 (CONSENT_UNDECIDED) while withheld.
+
+    One range at a time: a request for several is answered with the whole. A stream ends when the audio is erased.
+    """
     return await _answer(transcript_id, identity, request, gateway, with_body=True)
 
 
@@ -57,6 +67,12 @@ async def _answer(transcript_id: str, identity: Known, request: Request, parts: 
     await transcript_for(identity, transcript_id, parts)
     info = await parts.transcripts.GetAudioInfo(rpc.GetAudioInfoRequest(transcript_id=transcript_id))
     etag = f'"{info.etag.strip(chr(34))}"'
+    if "if-match" in request.headers and not names(request.headers["if-match"], etag, weakly=False):
+        return problem(
+            412, "AUDIO_CHANGED", f"the audio's entity tag is {etag}: ask without If-Match for what there is"
+        )
+    if names(request.headers.get("if-none-match"), etag, weakly=True):
+        return Response(status_code=304, headers={**_NO_STORE, "ETag": etag})
     try:
         part = parse_range(_range_header(request, etag), info.size_bytes)
     except OutOfRange as error:

@@ -1,11 +1,14 @@
-"""HTTP byte ranges (RFC 9110, section 14): which part of a file was asked for."""
+"""HTTP byte ranges and preconditions (RFC 9110, sections 13 and 14): which part of a file is to be sent, if any."""
 
 import re
 from dataclasses import dataclass
 
 from chassis.errors import OutOfRange
 
-_SINGLE = re.compile(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.IGNORECASE)
+_SINGLE = re.compile(r"bytes=\s*([0-9]{0,400})-([0-9]{0,400})\s*", re.IGNORECASE)
+
+
+_ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,16 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
     if last and int(last) < int(first):
         return None
     return _checked(int(first), min(int(last), size - 1) if last else size - 1, size)
+
+
+def names(header: str | None, etag: str, *, weakly: bool) -> bool:
+    """Whether If-Match or If-None-Match (`weakly`) names this entity tag, or any with `*`; `etag` is a strong one."""
+    if header is None:
+        return False
+    if header.strip() == "*":
+        return True
+    tags = _ENTITY_TAG.findall(header)
+    return etag in ([tag.removeprefix("W/") for tag in tags] if weakly else tags)
 
 
 def _checked(first: int, last: int, size: int) -> ByteRange:

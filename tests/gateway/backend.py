@@ -357,6 +357,7 @@ class Transcripts(TranscriptServiceServicer):
             raise OutOfRange("past the end", reason="RANGE_INVALID")
         end = request.offset + request.length if request.length else len(audio)
         for start in range(request.offset, min(end, len(audio)), CHUNK):
+            self._b.heard(request.transcript_id)  # as transcript_svc asks again while it streams
             piece = audio[start : min(start + CHUNK, end)]
             self._b.streamed += len(piece)
             yield transcript_rpc.StreamAudioResponse(data=piece)

@@ -41,6 +41,8 @@ async def mp3(stack: Stack) -> str:
         ("bytes=-999999", 0, SIZE - 1),
         ("bytes=5-999999", 5, SIZE - 1),
         ("BYTES= 5-7", 5, 7),
+        ("bytes=5-" + "9" * 40, 5, SIZE - 1),
+        ("bytes=-" + "9" * 40, 0, SIZE - 1),
     ],
 )
 async def test_a_range_gives_206_and_just_those_bytes(
@@ -67,11 +69,74 @@ async def test_what_is_no_single_range_gives_the_whole(stack: Stack, mp3: str, a
     assert reply.headers["content-type"] == "audio/mpeg"
 
 
-@pytest.mark.parametrize("asked", [f"bytes={SIZE}-", "bytes=999999-1000000", "bytes=-0"])
+@pytest.mark.parametrize("asked", [f"bytes={SIZE}-", "bytes=999999-1000000", "bytes=-0", f"bytes={'9' * 40}-"])
 async def test_a_range_outside_is_416(stack: Stack, mp3: str, asked: str) -> None:
     reply = await stack.http.get(mp3, headers={**stack.owner(), "Range": asked})
     assert (reply.status_code, reply.json()["reason"]) == (416, "RANGE_INVALID")
     assert reply.headers["content-range"] == f"bytes */{SIZE}"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ({"If-None-Match": '"abc123"'}, 304),
+        ({"If-None-Match": 'W/"abc123"'}, 304),
+        ({"If-None-Match": '"x", W/"y,z" ,"abc123"'}, 304),
+        ({"If-None-Match": "*"}, 304),
+        ({"If-None-Match": '"abc123"', "Range": "bytes=0-9"}, 304),
+        ({"If-None-Match": '"abc123"', "Range": f"bytes={SIZE}-"}, 304),
+        ({"If-None-Match": '"abc"'}, 200),
+        ({"If-None-Match": "abc123"}, 200),
+        ({"If-None-Match": '"other"', "Range": "bytes=0-9"}, 206),
+        ({"If-Match": '"abc123"'}, 200),
+        ({"If-Match": "*", "Range": "bytes=0-9"}, 206),
+        ({"If-Match": 'W/"abc123"'}, 412),
+        ({"If-Match": '"other"'}, 412),
+        ({"If-Match": '"other"', "If-None-Match": '"abc123"'}, 412),
+        ({"If-Range": 'W/"abc123"', "Range": "bytes=0-9"}, 200),
+        ({"If-Range": "Sun, 22 Nov 2026 10:00:00 GMT", "Range": "bytes=0-9"}, 200),
+        ({"If-Range": '"abc123"', "Range": f"bytes={SIZE}-"}, 416),
+        ({"If-Range": '"other"', "Range": f"bytes={SIZE}-"}, 200),
+        ({"If-Range": '"abc123"'}, 200),
+    ],
+)
+async def test_conditions_come_before_ranges_and_head_answers_as_get_does(
+    stack: Stack, mp3: str, method: str, sent: dict[str, str], status: int
+) -> None:
+    reply = await stack.http.request(method, mp3, headers={**stack.owner(), **sent})
+    assert (reply.status_code, reply.headers["cache-control"]) == (status, "no-store")
+    if status in (200, 206, 304):
+        assert reply.headers["etag"] == '"abc123"'
+    if status in (200, 206):
+        assert reply.headers["accept-ranges"] == "bytes"
+        assert reply.headers["content-length"] == str(SIZE if status == 200 else 10)
+    if status == 416:
+        assert reply.headers["content-range"] == f"bytes */{SIZE}"
+    assert len(reply.content) == (0 if method == "HEAD" or status == 304 else int(reply.headers["content-length"]))
+
+
+async def test_d2_who_has_the_audio_is_not_told_that_it_is_unchanged_once_it_is_erased(stack: Stack, mp3: str) -> None:
+    stack.backend.withheld["t-audio"] = "AUDIO_DELETED"
+    for sent in ({"If-None-Match": '"abc123"'}, {"If-None-Match": "*"}, {"If-Match": '"other"'}):
+        reply = await stack.http.get(mp3, headers={**stack.owner(), **sent})
+        assert (reply.status_code, reply.json()["reason"]) == (410, "AUDIO_DELETED")
+
+
+async def test_d2_a_stream_that_runs_when_the_audio_is_erased_ends(stack: Stack, mp3: str) -> None:
+    stack.backend.audio["t-audio"] = AUDIO * 400  # more than sockets and windows hold
+    received: list[int] = []
+
+    async def listen(reply: httpx.Response) -> None:
+        async for chunk in reply.aiter_raw():
+            stack.backend.withheld["t-audio"] = "AUDIO_DELETED"
+            received.append(len(chunk))
+
+    async with httpx.AsyncClient(base_url=stack.url) as http, http.stream("GET", mp3, headers=stack.owner()) as reply:
+        assert reply.headers["content-length"] == str(SIZE * 400)
+        with pytest.raises(httpx.RemoteProtocolError):
+            await listen(reply)
+    assert 0 < sum(received) < 20_000_000
 
 
 async def test_if_range_of_another_version_gives_the_whole(stack: Stack, mp3: str) -> None:
