@@ -19,6 +19,7 @@ from chassis.server import Server
 from chassis.settings import load
 from transcript_svc.buckets import open_buckets
 from transcript_svc.events import Events
+from transcript_svc.jobs import Jobs
 from transcript_svc.listening import Listening
 from transcript_svc.recognisers import recogniser
 from transcript_svc.recognition import Unfit
@@ -27,6 +28,7 @@ from transcript_svc.servicer import TranscriptServicer
 from transcript_svc.settings import MigrationSettings, Settings
 from transcript_svc.settlement import Settlement
 from transcript_svc.store import PostgresTranscripts
+from transcript_svc.store.queue import PostgresQueue
 from transcript_svc.sweep import Sweep
 from transcript_svc.transcription import Transcription
 
@@ -52,15 +54,20 @@ async def serve(settings: Settings) -> None:
         recordings = RecordingServiceStub(channel)
         transcription = Transcription(transcripts, recordings, buckets, scratch, ears, settings.instance)
         settlement = Settlement(recordings, transcripts)
-        Events(settlement, transcription).consume_from(bus)
+        jobs = Jobs(PostgresQueue(postgres), recordings, transcription, settings.instance)
+        Events(settlement, jobs).consume_from(bus)
         servicer = TranscriptServicer(transcripts, recordings, Listening(recordings, transcripts, buckets))
         server.add(
             add_TranscriptServiceServicer_to_server, servicer, rpc.DESCRIPTOR.services_by_name["TranscriptService"]
         )
-        async with asyncio.TaskGroup() as group:  # a sweep that fails ends the process: it is started anew
-            sweeping = group.create_task(Sweep(transcripts, settlement, settings.sweep_seconds).run())
+        async with asyncio.TaskGroup() as group:  # one that fails ends the process: it is started anew
+            running = [
+                group.create_task(jobs.run()),
+                group.create_task(Sweep(transcripts, settlement, settings.sweep_seconds).run()),
+            ]
             await server.run_until_signalled()
-            sweeping.cancel()
+            for task in running:
+                task.cancel()
 
 
 async def migrate(settings: MigrationSettings) -> None:

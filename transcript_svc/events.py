@@ -3,35 +3,28 @@
 from assent.recording.v1 import recording_events_pb2
 
 from chassis.bus import Bus, Delivery
+from transcript_svc.jobs import Jobs
 from transcript_svc.settlement import Settlement
-from transcript_svc.transcription import Transcription
 
 CONSUMER = "transcript"
-# One is decoded while another is recognised.
-JOBS_AT_ONCE = 2
 
 
 class Events:
     """Three kinds of event, all of them safe to repeat, to reorder and to forge."""
 
-    def __init__(self, settlement: Settlement, transcription: Transcription) -> None:
+    def __init__(self, settlement: Settlement, jobs: Jobs) -> None:
         self._settlement = settlement
-        self._transcription = transcription
+        self._jobs = jobs
 
     def consume_from(self, bus: Bus) -> None:
         """Take part in the work from now on."""
-        bus.consume(
-            recording_events_pb2.RecordingDiscovered,
-            consumer=CONSUMER,
-            handle=self.recording_discovered,
-            at_once=JOBS_AT_ONCE,
-        )
+        bus.consume(recording_events_pb2.RecordingDiscovered, consumer=CONSUMER, handle=self.recording_discovered)
         bus.consume(recording_events_pb2.RecordingMatched, consumer=CONSUMER, handle=self.recording_matched)
         bus.consume(recording_events_pb2.AudioDeleted, consumer=CONSUMER, handle=self.audio_deleted)
 
     async def recording_discovered(self, delivery: Delivery[recording_events_pb2.RecordingDiscovered]) -> None:
         """There may be something to transcribe."""
-        await self._transcription.transcribe(delivery.message.recording_id)
+        await self._jobs.announced(delivery.message.recording_id)
 
     async def recording_matched(self, delivery: Delivery[recording_events_pb2.RecordingMatched]) -> None:
         """The recording's meetings may have become known."""

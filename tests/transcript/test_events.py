@@ -16,8 +16,8 @@ from tests.eventually import eventually
 from tests.transcript.surroundings import RecordingSvc, Store
 from transcript_svc.domain import Audio, Occupied, Outcome, Recording, Status, Transcript
 from transcript_svc.events import Events
+from transcript_svc.jobs import Jobs
 from transcript_svc.settlement import Settlement
-from transcript_svc.transcription import Transcription
 
 RECORDING = Recording("r1", "recordings", "room.mp4", "v1", (), "")
 
@@ -29,7 +29,7 @@ class Workers:
     asked: list[str] = field(default_factory=list)
     busy: int = 0
 
-    async def transcribe(self, recording_id: str) -> None:
+    async def announced(self, recording_id: str) -> None:
         self.asked.append(recording_id)
         if self.busy:
             self.busy -= 1
@@ -59,7 +59,7 @@ class Surroundings:
 async def around(memory_store: Store, recording_svc: RecordingSvc) -> Surroundings:
     workers = Workers()
     settlement = Settlement(recording_svc.stub, memory_store.transcripts)
-    events = Events(settlement, cast(Transcription, workers))
+    events = Events(settlement, cast(Jobs, workers))
     recording_svc.fake.add("r1", "recordings", "room.mp4", "v1")
     return Surroundings(events, workers, memory_store, recording_svc)
 
