@@ -177,9 +177,9 @@ class Transcription:
 
     async def _upload(self, job: Job, recording: Recording, mp3: Path) -> Audio | None:
         # Somebody may have refused, and another worker may have taken over, since the work began.
-        await self._transcripts.hold(job, HOLD)
         if not await self._may_keep_audio(recording):
             return None
+        await self._transcripts.hold(job, HOLD)  # S3 knows no fence: nothing comes between this and the write
         return await self._buckets.upload(mp3, _mp3_key(recording))
 
 

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 Message = dict[str, Any]
@@ -62,7 +62,12 @@ class Worker:
         assert process.stdout is not None
         finished = False
         try:
-            process.stdin.write(json.dumps(request).encode() + b"\n")
+            try:
+                process.stdin.write(json.dumps(request).encode() + b"\n")
+            except RuntimeError as error:  # so says uvloop where its end of the pipe is closed already
+                with suppress(ProcessLookupError):
+                    process.kill()
+                raise WorkerDied(self._module, await process.wait()) from error
             while not finished:
                 line = await process.stdout.readline()
                 if not line.endswith(b"\n"):

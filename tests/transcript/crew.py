@@ -54,7 +54,7 @@ class Crew:
         transcripts: PostgresTranscripts,
         bus: Bus,
     ) -> None:
-        self._folder = folder
+        self.folder = folder
         self._environ = environ
         self._unborn: deque[asyncio.Future[Process]] = deque()
         self._processes: dict[int, Process] = {}
@@ -85,7 +85,11 @@ class Crew:
     async def begin(self, instance: str) -> Process:
         """A process of that instance."""
         assert self._nursery.stdin
-        environ = {"ASSENT_INSTANCE": instance, "ASSENT_SCRATCH_DIR": str(self.scratch(instance))}
+        environ = {
+            "ASSENT_INSTANCE": instance,
+            "ASSENT_SCRATCH_DIR": str(self.scratch(instance)),
+            "TMPDIR": str(self.folder),  # whatever a library lays down for a moment can be found there
+        }
         life = Life({**self._environ, **environ}, str(self._log(instance)), self.hold, self.piece)
         born: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
         self._unborn.append(born)
@@ -94,7 +98,7 @@ class Crew:
 
     async def arrive(self, recording_id: str, content: bytes, room: str = "room") -> None:
         """A recording comes in and is announced."""
-        key = f"{room}-{recording_id}.mp4"
+        key = f"{room}-2026-11-23T09:00:00.{recording_id}Z.mp4"
         version = await asyncio.to_thread(self.cloud.put, key, content)
         self.recording_svc.fake.add(recording_id, self.cloud.recordings, key, version)
         await self.bus.publish(heard.RecordingDiscovered(recording_id=recording_id))
@@ -124,19 +128,19 @@ class Crew:
 
     def scratch(self, instance: str) -> Path:
         """Where that instance's audio may lie."""
-        return self._folder / "scratch" / instance
+        return self.folder / "scratch" / instance
 
     def left_in_scratch(self, instance: str = "*") -> list[Path]:
         """Whatever lies in the scratch of one, or of all."""
-        return list((self._folder / "scratch").glob(f"{instance}/**/*")) if self._folder.exists() else []
+        return list((self.folder / "scratch").glob(f"{instance}/**/*")) if self.folder.exists() else []
 
     def said(self, what: str) -> int:
         """How often the processes have logged that."""
-        logs = self._folder.glob("*.log")
+        logs = self.folder.glob("*.log")
         return sum(log.read_text(errors="replace").count(f'"{what}"') for log in logs)
 
     def _log(self, instance: str) -> Path:
-        return self._folder / f"{instance}.log"
+        return self.folder / f"{instance}.log"
 
     async def _listen(self) -> None:
         assert self._nursery.stdout
