@@ -39,7 +39,7 @@ function handlersOf(api) {
   return {
     STATUS: ({ status }) => changeStatus(api, status),
     PROGRESS: showProgress,
-    TRANSCRIPT: (segment) => FINAL.has(statusOf()) || addSegment(segment),
+    TRANSCRIPT: showSegment,
     DURATION: ({ duration_ms: duration }) => {
       transcript.duration_ms = duration;
       showFacts();
@@ -123,6 +123,17 @@ function showProgress({ percent, seconds_left: secondsLeft }) {
 function clearSegments() {
   segments = new Map();
   byId("segments").replaceChildren();
+}
+
+/** Only an edited segment has an index; what was heard is all there once the transcript is final. */
+function showSegment(segment) {
+  if (segment.index !== undefined) showEdited(segment);
+  else if (!FINAL.has(statusOf())) addSegment(segment);
+}
+
+function showEdited(segment) {
+  const shown = segments.get(segment.start_ms);
+  if (shown) shown.line.querySelector("p").textContent = segment.text;
 }
 
 /** Events may be replayed from the start: a segment is known by when it begins. */

@@ -87,6 +87,16 @@ async def test_a_new_attempt_takes_what_the_last_one_heard_off_the_page(
     await expect(page.locator("#segments li p")).to_have_text([WORDS[1][2]])
 
 
+async def test_an_edit_is_seen_by_whoever_reads_along(page: Page, site: Site, fake: FakeGateway) -> None:
+    fake.transcripts[ID] = transcript(ID, "completed", audio_deleted=True)
+    await open_transcript(page, site)
+    await followed(fake)
+    await expect(page.locator("#segments li")).to_have_count(3)
+    edited = {**segments()[1], "text": "<b>As it was meant</b>", "edited": True, "index": 1}
+    await fake.emit(ID, "TRANSCRIPT", **edited)
+    await expect(page.locator("#segments li p")).to_have_text([WORDS[0][2], "<b>As it was meant</b>", WORDS[2][2]])
+
+
 async def test_audio_that_was_kept_plays(page: Page, site: Site, fake: FakeGateway) -> None:
     fake.transcripts[ID] = transcript(ID, "completed")
     fake.audio[ID] = mp3()
