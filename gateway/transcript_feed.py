@@ -105,10 +105,12 @@ class TranscriptFeed:
 
     async def _catch_up(self, transcript_id: str, last: int, received: Numbered | None) -> tuple[list[Numbered], bool]:
         try:
-            events, _ = await self._after(transcript_id, last)
+            replayed, _ = await self._after(transcript_id, last)
         except (Unavailable, DeadlineExceeded) as error:
             log.warning("replay_deferred", transcript_id=transcript_id, reason=error.reason)
             return [], True
+        # Without a number: how it stands before anything has happened, which was told when the listener came.
+        events = [event for event in replayed if event.sequence]
         # Of several PROGRESS the service keeps only the latest: one that we hold may be gone there.
         if received and received.sequence > (events[-1].sequence if events else last):
             events.append(received)

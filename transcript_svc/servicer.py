@@ -11,9 +11,9 @@ from assent.transcript.v1 import transcript_service_pb2 as rpc
 from assent.transcript.v1.transcript_service_pb2_grpc import TranscriptServiceServicer
 
 from chassis.errors import FailedPrecondition, InvalidArgument, NotFound
-from transcript_svc import text
+from transcript_svc import text, wire
 from transcript_svc.buckets import MP3
-from transcript_svc.domain import Edit, Locked, NoSegment, NotCompleted, Transcript
+from transcript_svc.domain import Edit, Locked, NoSegment, NotCompleted, Status, Transcript
 from transcript_svc.listening import Listening
 from transcript_svc.page_tokens import cursor_of, place_of, token_of, token_of_place
 from transcript_svc.store import Transcripts
@@ -152,6 +152,9 @@ class TranscriptServicer(TranscriptServiceServicer):
         # A number that nobody was given is of another life, say before a backup was put back: it tells nothing of this.
         after = request.after_sequence if 0 < request.after_sequence <= transcript.last_sequence else 0
         events = await self._transcripts.events(request.transcript_id, after)
+        if transcript.status is Status.QUEUED and not transcript.last_sequence:
+            # Nothing has happened so far, and whoever listens shall see that it will.
+            events = [wire.status_changed(Status.QUEUED)]
         return rpc.ListTranscriptEventsResponse(events=events, after_sequence=after)
 
     async def GetWaveform(self, request: rpc.GetWaveformRequest, context: Context) -> rpc.GetWaveformResponse:

@@ -49,6 +49,8 @@ class Backend:
     certificates: dict[str, str] = field(default_factory=dict)
     transcripts: dict[str, transcript_pb2.Transcript] = field(default_factory=dict)
     events: defaultdict[str, list[transcript_pb2.TranscriptEvent]] = field(default_factory=lambda: defaultdict(list))
+    queued: dict[str, transcript_pb2.TranscriptEvent] = field(default_factory=dict)
+    asked_for_events: int = 0
     editors: list[str] = field(default_factory=list)
     audio: dict[str, bytes] = field(default_factory=dict)
     withheld: dict[str, str] = field(default_factory=dict)
@@ -338,6 +340,9 @@ class Transcripts(TranscriptServiceServicer):
         kept = [event for event in events if event.WhichOneof("event") != "progress" or event.sequence == latest]
         known = 0 < request.after_sequence <= max((event.sequence for event in events), default=0)
         after = request.after_sequence if known else 0
+        self._b.asked_for_events += 1
+        if not events and request.transcript_id in self._b.queued:
+            return transcript_rpc.ListTranscriptEventsResponse(events=[self._b.queued[request.transcript_id]])
         missed = [event for event in kept if event.sequence > after]
         return transcript_rpc.ListTranscriptEventsResponse(events=missed, after_sequence=after)
 

@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from gateway.transcript_feed import TooSlow
+from gateway.transcript_feed import TooSlow, TranscriptFeed
 from tests.eventually import eventually
 from tests.gateway.conftest import Stack, bearer
 
@@ -103,6 +103,22 @@ async def test_every_kind_of_event_has_its_shape(stack: Stack, transcript: str) 
             ("WAVEFORM", {"waveform": [0.0, 0.5]}),
             ("AUDIO_DELETED", {}),
         ]
+
+
+async def test_that_it_is_queued_is_said_once_and_hides_nothing(stack: Stack, transcript: str) -> None:
+    queued = Event(transcript_id=transcript, status=transcript_pb2.TRANSCRIPT_STATUS_QUEUED)
+    stack.backend.queued[transcript] = queued
+    events = TranscriptFeed(stack.app.state.parts.channels["transcript_svc"], refresh=0.01).follow(transcript)
+    assert '"queued"' in await anext(events)
+    rest = asyncio.ensure_future(anext(events))
+
+    async def has_asked_again() -> bool:
+        return stack.backend.asked_for_events >= 4
+
+    await eventually(has_asked_again)
+    assert not rest.done()
+    append(stack, transcript, status=transcript_pb2.TRANSCRIPT_STATUS_PROCESSING)
+    assert '"sequence":1,' in await rest
 
 
 async def test_an_edited_segment_is_sent_again_with_its_place(stack: Stack, transcript: str) -> None:

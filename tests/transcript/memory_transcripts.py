@@ -66,6 +66,13 @@ class MemoryTranscripts:
         self.news.append(wire.started(job))
         return job
 
+    def announce(self, recording: Recording) -> str:
+        """It waits for a worker from now on; its transcript's id."""
+        meetings, owner = recording.meeting_ids, recording.owner_id
+        row = Transcript(str(uuid.uuid4()), recording.id, meetings, owner, Status.QUEUED, datetime.now(UTC))
+        self._rows[recording.id] = row
+        return row.id
+
     async def hold(self, job: Job, hold: timedelta) -> None:
         self._mine(job)
         self._held[job.transcript_id] = (self._held[job.transcript_id][0], time.monotonic() + hold.total_seconds())

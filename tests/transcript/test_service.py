@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,8 @@ from chassis.errors import FailedPrecondition, InvalidArgument, NotFound, Unavai
 if TYPE_CHECKING:
     pass
 from tests.transcript.caller import Service
+from tests.transcript.memory_transcripts import MemoryTranscripts
+from transcript_svc.domain import Recording
 
 
 async def test_a_transcript_is_found_by_its_id_and_by_its_recording(service: Service) -> None:
@@ -150,6 +153,20 @@ async def test_a_listener_reads_what_happened_after_what_it_saw(service: Service
     )
     assert list(rest.events) == list(whole.events)[1:]
     assert whole.events[-1].status == pb.TRANSCRIPT_STATUS_COMPLETED
+
+
+async def test_who_listens_before_a_worker_begins_hears_that_it_is_queued(service: Service) -> None:
+    assert isinstance(service.transcripts, MemoryTranscripts)
+    recording = Recording("r1", "recordings", "room.mp4", "v1", ("m1",), "ana")
+    transcript_id = service.transcripts.announce(recording)
+    asked = rpc.ListTranscriptEventsRequest(transcript_id=transcript_id)
+    (event,) = (await service.call.ListTranscriptEvents(asked)).events
+    assert (event.status, event.sequence) == (pb.TRANSCRIPT_STATUS_QUEUED, 0)
+    listed = await service.call.ListTranscripts(rpc.ListTranscriptsRequest(meeting_id="m1"))
+    assert [one.status for one in listed.transcripts] == [pb.TRANSCRIPT_STATUS_QUEUED]
+    await service.transcripts.begin(recording, "one", timedelta(minutes=1))
+    (event,) = (await service.call.ListTranscriptEvents(asked)).events
+    assert (event.status, event.sequence) == (pb.TRANSCRIPT_STATUS_PROCESSING, 1)
 
 
 @pytest.mark.parametrize("after", [0, -1, 10**6])

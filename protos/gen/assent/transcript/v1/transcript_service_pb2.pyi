@@ -496,7 +496,9 @@ class ListTranscriptEventsResponse(_message.Message):
     """The number after which they come: that of the request, or 0."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_transcript_pb2.TranscriptEvent]:
-        """In order; of several PROGRESS only the latest is kept, so numbers may be missing."""
+        """In order; of several PROGRESS only the latest is kept, so numbers may be missing. While a transcript is queued and
+        nothing has happened so far: that status alone, without a number.
+        """
 
     def __init__(
         self,
