@@ -13,6 +13,7 @@ from assent.meeting.v1 import meeting_service_pb2 as meeting_rpc
 from assent.meeting.v1.meeting_service_pb2_grpc import add_MeetingServiceServicer_to_server
 from assent.recording.v1 import recording_service_pb2 as recording_rpc
 from assent.recording.v1.recording_service_pb2_grpc import add_RecordingServiceServicer_to_server
+from assent.transcript.v1 import transcript_pb2
 from assent.transcript.v1 import transcript_service_pb2 as transcript_rpc
 from assent.transcript.v1.transcript_service_pb2_grpc import add_TranscriptServiceServicer_to_server
 from pydantic import SecretStr
@@ -148,3 +149,13 @@ async def stack(
 
         await eventually(is_ready)
         yield Stack(settings.gateway_url, http, services[0], bus, settings, issuer, app, services[1])
+
+
+@pytest.fixture
+def transcript(stack: Stack) -> str:
+    """A transcript of the owner's, without events yet."""
+    transcript_id = f"live-{next(stack.backend.numbers)}"
+    stack.backend.transcripts[transcript_id] = transcript_pb2.Transcript(
+        transcript_id=transcript_id, owner_id="owner-demo", meeting_ids=["4711"]
+    )
+    return transcript_id

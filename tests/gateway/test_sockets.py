@@ -1,81 +1,25 @@
 """Live events: replay then live without a gap, one snapshot after the other, and slow listeners who hurt nobody."""
 
 import asyncio
-import json
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
-from urllib.parse import quote
 
 import pytest
 from assent.consent.v1 import consent_events_pb2
 from assent.recording.v1 import recording_events_pb2, recording_pb2
 from assent.transcript.v1 import transcript_events_pb2, transcript_pb2
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.typing import Subprotocol
 
-from gateway.transcript_feed import TooSlow, TranscriptFeed
+from gateway.transcript_feed import TooSlow
 from tests.eventually import eventually
 from tests.gateway.conftest import Stack, bearer
-
-Event = transcript_pb2.TranscriptEvent
-
-
-@asynccontextmanager
-async def watching(stack: Stack, path: str, token: str, **options: Any) -> AsyncIterator[ClientConnection]:
-    """A browser's way: the token among the subprotocols."""
-    protocols = [Subprotocol("assent.v1"), Subprotocol(f"bearer.{token}")]
-    address = stack.url.replace("http", "ws", 1) + path
-    async with connect(address, subprotocols=protocols, proxy=None, **options) as connection:
-        yield connection
-
-
-async def heard(connection: ClientConnection) -> tuple[str, dict[str, Any]]:
-    """The next event."""
-    said = await message(connection)
-    assert said.keys() - {"sequence"} == {"event", "data"}
-    return said["event"], said["data"]
-
-
-async def message(connection: ClientConnection) -> dict[str, Any]:
-    """The next event as it was sent."""
-    async with asyncio.timeout(10):
-        said: dict[str, Any] = json.loads(await connection.recv())
-    return said
+from tests.gateway.watching import append, heard, publish, segment, watching
 
 
 def counted(denied: int, unanswered: int) -> dict[str, int]:
     """How the meeting of one person stands."""
     numbers = {"present": 1, "granted": 0, "denied": denied, "unanswered": unanswered}
     return {**numbers, "dial_in": 0, "unidentified": 0}
-
-
-def append(stack: Stack, transcript_id: str, **content: Any) -> Event:
-    """Commit one event, as transcript_svc would."""
-    event = Event(transcript_id=transcript_id, sequence=len(stack.backend.events[transcript_id]) + 1, **content)
-    stack.backend.events[transcript_id].append(event)
-    return event
-
-
-def segment(number: int) -> dict[str, Any]:
-    words = [transcript_pb2.Word(text=f"word{number}", start_ms=number, end_ms=number + 1)]
-    return {"segment": transcript_pb2.Segment(start_ms=number, end_ms=number + 1, text=f"word{number}", words=words)}
-
-
-@pytest.fixture
-def transcript(stack: Stack) -> str:
-    """A transcript of the owner's, without events yet."""
-    transcript_id = f"live-{next(stack.backend.numbers)}"
-    stack.backend.transcripts[transcript_id] = transcript_pb2.Transcript(
-        transcript_id=transcript_id, owner_id="owner-demo", meeting_ids=["4711"]
-    )
-    return transcript_id
-
-
-async def publish(stack: Stack, event: Event) -> None:
-    await stack.bus.publish(transcript_events_pb2.TranscriptEventAppended(event=event))
 
 
 async def test_every_kind_of_event_has_its_shape(stack: Stack, transcript: str) -> None:
@@ -103,121 +47,6 @@ async def test_every_kind_of_event_has_its_shape(stack: Stack, transcript: str) 
             ("WAVEFORM", {"waveform": [0.0, 0.5]}),
             ("AUDIO_DELETED", {}),
         ]
-
-
-async def test_that_it_is_queued_is_said_once_and_hides_nothing(stack: Stack, transcript: str) -> None:
-    queued = Event(transcript_id=transcript, status=transcript_pb2.TRANSCRIPT_STATUS_QUEUED)
-    stack.backend.queued[transcript] = queued
-    events = TranscriptFeed(stack.app.state.parts.channels["transcript_svc"], refresh=0.01).follow(transcript)
-    assert '"queued"' in await anext(events)
-    rest = asyncio.ensure_future(anext(events))
-
-    async def has_asked_again() -> bool:
-        return stack.backend.asked_for_events >= 4
-
-    await eventually(has_asked_again)
-    assert not rest.done()
-    append(stack, transcript, status=transcript_pb2.TRANSCRIPT_STATUS_PROCESSING)
-    assert '"sequence":1,' in await rest
-
-
-async def test_an_edited_segment_is_sent_again_with_its_place(stack: Stack, transcript: str) -> None:
-    edited = transcript_pb2.Segment(start_ms=1, end_ms=2, text="new", original_text="old", edited=True, index=0)
-    async with watching(stack, f"/v1/transcripts/{transcript}/events", stack.issuer.token("owner-demo")) as live:
-        await publish(stack, append(stack, transcript, segment=edited))
-        shown = {"start_ms": 1, "end_ms": 2, "text": "new", "words": []}
-        assert await heard(live) == ("TRANSCRIPT", {**shown, "edited": True, "original_text": "old", "index": 0})
-
-
-async def test_replay_then_live_without_a_gap_and_without_repetition(stack: Stack, transcript: str) -> None:
-    """Events go on being committed and published, some twice, some never, while listeners come."""
-    total, listeners = 300, 8
-
-    async def produce() -> None:
-        for number in range(1, total + 1):
-            event = append(stack, transcript, **segment(number))
-            if number % 7 or number == total:  # NATS may lose one
-                await publish(stack, event)
-            if number % 5 == 0:  # and repeat one
-                await publish(stack, event)
-
-    async def listen(wait: int) -> list[int]:
-        async def has_begun() -> bool:
-            return len(stack.backend.events[transcript]) >= wait
-
-        await eventually(has_begun, every=0.001)
-        path = f"/v1/transcripts/{transcript}/events"
-        async with watching(stack, path, stack.issuer.token("owner-demo")) as live:
-            return [(await heard(live))[1]["start_ms"] for _ in range(total)]
-
-    producing = asyncio.create_task(produce())
-    seen = await asyncio.gather(*(listen(number * total // listeners) for number in range(listeners)))
-    await producing
-    for numbers in seen:
-        assert numbers == list(range(1, total + 1))
-
-
-async def test_who_comes_back_says_where_they_were_and_hears_the_rest_once(stack: Stack, transcript: str) -> None:
-    """Lines break again and again while events are committed, some published twice, some never."""
-    total = 200
-
-    async def produce() -> None:
-        for number in range(1, total + 1):
-            event = append(stack, transcript, **segment(number))
-            if number % 7 or number == total:
-                await publish(stack, event)
-            if number % 5 == 0:
-                await publish(stack, event)
-
-    async def listen(patience: int) -> list[tuple[int, str]]:
-        seen: list[tuple[int, str]] = []
-        while len(seen) < total:
-            after = seen[-1][0] if seen else 0
-            path = f"/v1/transcripts/{transcript}/events?after={after}"
-            async with watching(stack, path, stack.issuer.token("owner-demo")) as live:
-                for _ in range(min(patience, total - len(seen))):
-                    said = await message(live)
-                    seen.append((said["sequence"], said["data"]["text"]))
-                live.transport.abort()
-        return seen
-
-    producing = asyncio.create_task(produce())
-    heard_by_all = await asyncio.gather(*(listen(patience) for patience in (7, 17, 41)))
-    await producing
-    committed = [(event.sequence, event.segment.text) for event in stack.backend.events[transcript]]
-    assert all(heard_by_one == committed for heard_by_one in heard_by_all)
-
-
-@pytest.mark.parametrize("after", ["4", "999999999999999999", "9" * 40, "-1", "x", "", "1.5", "%00", "\u0663"])
-async def test_a_number_that_no_event_has_had_asks_for_everything(stack: Stack, transcript: str, after: str) -> None:
-    for number in (1, 2, 3):
-        append(stack, transcript, **segment(number))
-    path = f"/v1/transcripts/{transcript}/events?after={quote(after, safe='%')}"
-    async with watching(stack, path, stack.issuer.token("owner-demo")) as live:
-        assert [(await message(live))["sequence"] for _ in range(3)] == [1, 2, 3]
-        await publish(stack, append(stack, transcript, **segment(4)))
-        assert (await message(live))["sequence"] == 4
-
-
-async def test_who_has_seen_everything_hears_only_what_comes(stack: Stack, transcript: str) -> None:
-    for number in (1, 2, 3):
-        append(stack, transcript, **segment(number))
-    path = f"/v1/transcripts/{transcript}/events?after=3"
-    async with watching(stack, path, stack.issuer.token("owner-demo")) as live:
-        await publish(stack, append(stack, transcript, **segment(4)))
-        assert (await message(live))["sequence"] == 4
-
-
-async def test_missing_progress_is_no_gap_that_holds_anything_up(stack: Stack, transcript: str) -> None:
-    for percent in (10, 20, 30):
-        append(stack, transcript, progress=transcript_pb2.Progress(percent=percent))
-    async with watching(stack, f"/v1/transcripts/{transcript}/events", stack.issuer.token("owner-demo")) as live:
-        assert (await heard(live))[1]["percent"] == 30  # of several only the latest is kept
-        append(stack, transcript, progress=transcript_pb2.Progress(percent=40))
-        await publish(stack, append(stack, transcript, progress=transcript_pb2.Progress(percent=50)))
-        assert (await heard(live))[1]["percent"] == 50
-        await publish(stack, append(stack, transcript, status=transcript_pb2.TRANSCRIPT_STATUS_COMPLETED))
-        assert await heard(live) == ("STATUS", {"status": "completed"})
 
 
 async def test_a_meeting_shows_counts_and_recordings_as_they_change(stack: Stack) -> None:
