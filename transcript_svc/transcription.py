@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# Longer than the bus waits for a sign of life, so that the event finds the job free when it comes again.
+# So long a worker may be silent before another begins its job anew.
 HOLD = timedelta(seconds=12)
 SIGN_OF_LIFE_SECONDS = 3.0
 PROGRESS_SECONDS = 0.5

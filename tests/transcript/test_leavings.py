@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from assent.recording.v1 import recording_pb2 as pb
 
 from tests.eventually import eventually
 from tests.transcript.crew import Crew, Process
@@ -68,14 +69,18 @@ async def test_no_piece_of_the_sound_is_left_after_success_failure_and_kill_9(
     await fails(crew, sound[: len(sound) * 2 // 3])
     assert leavings(crew.folder, wanted, spoken) == [], "after a failure"
 
-    await dies(crew, process, instance, sound)
-    assert leavings(crew.scratch(instance), wanted, spoken), "nobody was there to wipe it"
-    again = await crew.begin(instance)
-    await crew.completed(["killed"])
-    await crew.scratch_empty()
-    assert leavings(crew.folder, wanted, spoken) == [], "after kill -9 and another beginning"
-    again.send(signal.SIGTERM)
-    assert await again.ended() == 0
+    for recording_id in ("killed", "erased"):
+        await dies(crew, process, instance, recording_id, sound)
+        assert leavings(crew.scratch(instance), wanted, spoken), "nobody was there to wipe it"
+        if recording_id == "erased":  # nobody works on it again: only the beginning can wipe it
+            crew.recording_svc.fake.recordings[recording_id].state = pb.RECORDING_STATE_ERASING
+        process = await crew.begin(instance)
+        if recording_id == "killed":
+            await crew.completed([recording_id])
+        await crew.scratch_empty()
+        assert leavings(crew.folder, wanted, spoken) == [], "after kill -9 and another beginning"
+    process.send(signal.SIGTERM)
+    assert await process.ended() == 0
     assert list(files(crew.scratch(instance))) == []
 
 
@@ -91,9 +96,9 @@ async def fails(crew: Crew, sound: bytes) -> None:
     await crew.scratch_empty()
 
 
-async def dies(crew: Crew, process: Process, instance: str, sound: bytes) -> None:
+async def dies(crew: Crew, process: Process, instance: str, recording_id: str, sound: bytes) -> None:
     """The process is killed while it works, and whatever it had begun ends with it."""
-    await crew.arrive("killed", sound)
-    await caught_at_work(crew, instance, "killed")
+    await crew.arrive(recording_id, sound)
+    await caught_at_work(crew, instance, recording_id)
     process.send(signal.SIGKILL)
     assert await process.ended() == -signal.SIGKILL
