@@ -56,7 +56,7 @@ check: lint types breaking k8s-check  ## Everything that needs no running part: 
 	$(RUN)pytest -q tests/test_architecture.py
 
 test: setup browser  ## Every test, on real parts. ARGS="tests/consent -k C3" picks some.
-	$(RUN)pytest $(ARGS)
+	$(RUN)pytest $(or $(ARGS),--numprocesses=2 --dist=loadfile)
 
 test-s3: setup  ## Erasure on a real S3 server, Ceph's radosgw, which it installs (as root) where it is missing.
 	@$(RUN)python -m tests.recording.radosgw
