@@ -17,6 +17,7 @@ from typing import Any
 
 Message = dict[str, Any]
 
+READY = b"ready\n"
 LINE_LIMIT = 64 * 2**20
 MEMORY_LIMIT = 4 * 2**30
 # Which card to compute on, and where its libraries lie.
@@ -27,14 +28,16 @@ CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGIL
 class WorkerDied(Exception):
     """The child ended before it had answered; its last words are in the log."""
 
-    def __init__(self, module: str, exit_code: int) -> None:
-        super().__init__(f"{module} ended with exit code {exit_code} while it worked")
+    def __init__(self, module: str, exit_code: int, *, unborn: bool = False) -> None:
+        when = "before it had begun" if unborn else "while it worked"
+        super().__init__(f"{module} ended with exit code {exit_code} {when}")
         self.exit_code = exit_code
+        self._unborn = unborn
 
     @property
     def crashed(self) -> bool:
         """It fell over its input; killed from outside or out of disk is not its input's fault."""
-        return -self.exit_code in CRASHES
+        return not self._unborn and -self.exit_code in CRASHES
 
 
 class WorkRefused(Exception):
@@ -57,11 +60,11 @@ class Worker:
 
         Raises WorkRefused and WorkerDied.
         """
-        process = await self._started()
-        assert process.stdin is not None
-        assert process.stdout is not None
         finished = False
         try:
+            process = await self._started()
+            assert process.stdin is not None
+            assert process.stdout is not None
             try:
                 process.stdin.write(json.dumps(request).encode() + b"\n")
             except RuntimeError as error:  # so says uvloop where its end of the pipe is closed already
@@ -106,6 +109,9 @@ class Worker:
                 limit=LINE_LIMIT,
                 start_new_session=True,  # a Ctrl-C in our terminal is ours to handle
             )
+            assert self._process.stdout is not None
+            if await self._process.stdout.readline() != READY:
+                raise WorkerDied(self._module, await self._process.wait(), unborn=True)
         return self._process
 
 
@@ -143,6 +149,8 @@ def serve(
     _confine(memory_limit)
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as replies:
         os.dup2(2, 1)  # a library that prints must not be read as an answer
+        replies.write(READY.decode())
+        replies.flush()
         requests: queue.SimpleQueue[str] = queue.SimpleQueue()
         threading.Thread(target=_listen, args=(requests,), daemon=True).start()
         while True:

@@ -157,3 +157,13 @@ async def test_workers_share_the_work_and_wait_for_one_another(module: str) -> N
     pids = await asyncio.gather(*(count() for _ in range(6)))
     await workers.close()
     assert len(set(pids)) == 2
+
+
+async def test_a_child_that_falls_before_it_has_begun_says_nothing_of_its_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "unborn_child.py").write_text("import os; os.abort()")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(WorkerDied, match="before it had begun") as died:
+        await Worker("unborn_child").answer({"do": "count"})
+    assert not died.value.crashed
