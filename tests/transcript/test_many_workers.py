@@ -87,7 +87,7 @@ async def test_r1_d3_of_thirty_recordings_and_three_workers_in_trouble_come_thir
     attempts = [await check(crew, recording_id) for recording_id in RECORDINGS]
     assert Counter(await completions(crew)) == Counter(RECORDINGS), "each is told once"
     overtaken = crew.said("transcription_overtaken")
-    assert overtaken, "nobody was paused for long enough while at work: the test shows nothing"
+    assert sum(attempts) > len(RECORDINGS), "nobody lost a job to another: the test shows nothing"
     doubled = check_audio(crew)
     with capsys.disabled():
         figures = f"{fate.blows['kill']} kills, {fate.blows['pause']} pauses, {sum(attempts)} attempts, "
