@@ -1,6 +1,7 @@
 """Turns a recording's file into what we need of its audio: a wav to recognise, an mp3 to play, a waveform to draw."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -9,13 +10,36 @@ from pathlib import Path
 from transcript_svc.workers import Worker, WorkerDied, WorkRefused
 
 PEAK_COUNT = 1000
+HOUR = 3600
 
 Progress = Callable[[int, int], Awaitable[None]]
 """Told how many milliseconds of how many are done; the total is 0 while it is not known."""
 
 
 class BrokenMedia(Exception):
-    """Nothing in this file can be decoded; trying again will not help."""
+    """Nothing in this file can be decoded, or it costs more than its size warrants; trying again will not help."""
+
+
+class TookTooLong(Exception):
+    """The decoder was given up on. Perhaps the machine is to blame, so it is tried again, but not for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What decoding one file may cost. A small file must not fill the disk or keep a core busy for days."""
+
+    audio_seconds: int
+    cpu_seconds: int
+    # Generous, since others may be at work on the machine; what a file costs is counted by its CPU.
+    wall_seconds: float
+
+    @classmethod
+    def of(cls, size_bytes: int) -> "Limits":
+        """For a file of this size: no codec in use takes less than 100 bytes for a second, over an hour."""
+        audio = min(HOUR + size_bytes // 100, 24 * HOUR)
+        # Ten times as fast as it is heard is slow: mp4 takes a twentieth of that here, 96 kHz of six channels half.
+        cpu = min(60 + audio // 10, HOUR)
+        return cls(audio, cpu, wall_seconds=4.0 * cpu)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +52,9 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What one decode found. Without an audio track there are no peaks, and no files were written."""
+    """What one decode found. Where nothing is to be heard there are no peaks, and the files are of no use."""
 
+    # Also False where the track holds nothing at all.
     has_audio: bool
     duration_ms: int
     peaks: tuple[float, ...]
@@ -37,20 +62,31 @@ class Decoded:
     damaged: int
 
 
-async def probe(source: Path, seconds: float = 30) -> Probe:
-    """Look at the file's head. Raises BrokenMedia."""
-    async with _decoder(seconds) as worker:
-        return Probe(**await worker.answer({"probe": str(source)}))
+async def probe(source: Path, limits: Limits | None = None) -> Probe:
+    """Look at the file's head. Raises BrokenMedia and TookTooLong."""
+    limits = limits or Limits.of(0)
+    request = {"probe": str(source), "cpu_seconds": limits.cpu_seconds}
+    async with _decoder(limits) as worker:
+        return Probe(**await worker.answer(request))
 
 
-async def decode(source: Path, wav: Path, mp3: Path | None, on_progress: Progress, seconds: float = 3600) -> Decoded:
+async def decode(
+    source: Path, wav: Path, mp3: Path | None, on_progress: Progress, limits: Limits | None = None
+) -> Decoded:
     """Decode once into a 16 kHz mono wav, an mp3 (where wanted) and the waveform's peaks.
 
-    Memory stays flat with length. Raises BrokenMedia, also when it takes longer than `seconds`, and OSError and
-    WorkerDied where the machine is to blame.
+    Several audio tracks are mixed into one, so that nobody's words are lost. Memory stays flat with length; an mp4's
+    own index of about 6 MiB an hour comes on top. The limits follow from the file's size unless they are given.
+
+    Raises BrokenMedia where it is the file's fault, TookTooLong where it may be, and OSError and WorkerDied where the
+    machine is to blame: a full disk, for one.
     """
-    request = {"decode": str(source), "wav": str(wav), "mp3": str(mp3) if mp3 else None, "peaks": PEAK_COUNT}
-    async with _decoder(seconds) as worker, aclosing(worker.ask(request)) as replies:
+    limits = limits or Limits.of((await asyncio.to_thread(source.stat)).st_size)
+    request = {
+        "decode": str(source), "wav": str(wav), "mp3": str(mp3) if mp3 else None, "peaks": PEAK_COUNT,
+        "audio_seconds": limits.audio_seconds, "cpu_seconds": limits.cpu_seconds,
+    }  # fmt: skip
+    async with _decoder(limits) as worker, aclosing(worker.ask(request)) as replies:
         async for reply in replies:
             if "decoded" in reply:
                 found = reply["decoded"]
@@ -60,19 +96,21 @@ async def decode(source: Path, wav: Path, mp3: Path | None, on_progress: Progres
 
 
 @asynccontextmanager
-async def _decoder(seconds: float) -> AsyncIterator[Worker]:
+async def _decoder(limits: Limits) -> AsyncIterator[Worker]:
     # A child of its own for every file: a hostile one may bring it down, and takes nothing with it.
     worker = Worker("transcript_svc.decoding")
     try:
-        async with asyncio.timeout(seconds) as limit:
+        async with asyncio.timeout(limits.wall_seconds) as limit:
             yield worker
     except TimeoutError as error:
         if not limit.expired():
             raise
-        raise BrokenMedia(f"decoding took longer than {seconds:g} s") from error
+        raise TookTooLong(f"decoding was given up after {limits.wall_seconds:g} s") from error
     except WorkRefused as error:
         raise BrokenMedia(str(error)) if error.kind == "Undecodable" else OSError(str(error)) from error
     except WorkerDied as error:
+        if -error.exit_code == signal.SIGXCPU:
+            raise BrokenMedia(f"decoding takes more than {limits.cpu_seconds} s of computing for its size") from error
         if not error.crashed:
             raise
         raise BrokenMedia("this file brings the decoder down") from error

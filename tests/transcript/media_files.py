@@ -11,10 +11,10 @@ from av.container import OutputContainer
 from numpy.typing import NDArray
 
 
-def tone(seconds: float, rate: int = 48_000, loudness: float = 0.5) -> NDArray[np.int16]:
-    """A sine of 440 Hz, one channel."""
+def tone(seconds: float, rate: int = 48_000, loudness: float = 0.5, pitch: int = 440) -> NDArray[np.int16]:
+    """A sine, one channel; the pitch is in Hz."""
     moments = np.arange(int(seconds * rate)) / rate
-    return (np.sin(moments * 440 * 2 * np.pi) * loudness * 32767).astype(np.int16)
+    return (np.sin(moments * pitch * 2 * np.pi) * loudness * 32767).astype(np.int16)
 
 
 def write_audio(
