@@ -14,7 +14,8 @@ from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
 WAV_RATE = 16_000
-MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+# Lower ones are no MPEG standard, and the encoder's lead-in of 1,105 samples would be heard against the words.
+MP3_RATES = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 MP3_KBPS_PER_CHANNEL = 64
 MP3_QUALITY = 5
 
