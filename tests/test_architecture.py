@@ -94,7 +94,7 @@ def test_only_the_recording_service_deletes_objects() -> None:
 UPLOADS = {"put_object", "upload_file", "upload_fileobj", "create_multipart_upload", "upload_part", "copy_object"}
 # Whoever is not here writes no audio. A new one registers its places with recording_svc before the first byte, as
 # tests/transcript/test_scratch.py shows of these, or it is not audio that it writes, and says so here.
-WRITES_AUDIO = {"transcript_svc/buckets.py", "transcript_svc/decoding.py"}
+WRITES_AUDIO = {"transcript_svc/buckets.py", "transcript_svc/audio_files.py"}
 WRITES_NO_AUDIO = {
     "recording_svc/canary.py": "an object of its own, erased to show that erasing works",
     "transcript_svc/openai.py": "a request's wav, into memory",

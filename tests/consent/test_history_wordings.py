@@ -137,7 +137,7 @@ NO_HASH = "a hash in its notices is neither SHA-256 in hex nor empty"
         ([notice("1", "nb"), notice("1", "en")], ORDER),
         ([notice("1", "en"), notice("1", "en", HASH), notice("1", "nb")], ORDER),
         ([notice("1", "en"), notice("1", "nb"), notice("3\x1b[2J", "en")],
-         r"""its notices name a wording that no line names, version "'3\x1b[2J'" in "en""" + '"'),
+         r"""its notices name a wording that no line names, version "3\x1b[2J" in "en""" + '"'),
     ],
     ids=["object", "text", "lacking", "more", "null", "capitals", "line feed", "order", "twice", "beyond"],
 )  # fmt: skip

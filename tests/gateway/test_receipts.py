@@ -171,6 +171,7 @@ async def test_c4_a_receipts_link_opens_that_answer_and_nothing_else(stack: Stac
         transcript_id="t-narrow", owner_id="owner-demo", meeting_ids=[meeting]
     )
     ids = {"room_name": "narrow", "meeting_id": meeting, "recording_id": "r-narrow", "transcript_id": "t-narrow"}
+    ids["index"] = "0"
     people = set(stack.backend.people[meeting])
     paths = (await stack.http.get("/openapi.json")).json()["paths"]
     routes = {(method.upper(), path) for path, operations in paths.items() for method in operations}
