@@ -7,18 +7,19 @@ import tempfile
 
 import uvloop
 
-from bench import answers, erasure, intake, verdict, words
+from bench import answers, erasure, intake, media, verdict, words
 from bench.contenders import Scale
 from chassis import logs
 from deploy.local import PartError, Postgres, Stack
 from deploy.local.stack import ALL
 
-MEASURED = ("answers", "verdict", "intake", "erasure", "words")
+MEASURED = ("answers", "verdict", "intake", "erasure", "words", "media")
 PARTS = {
     "verdict": ("postgres",),
     "intake": ("postgres", "moto"),
     "erasure": ("postgres", "moto"),
     "words": ("postgres",),
+    "media": ("postgres",),
 }
 """Of the stack, what a measurement needs that does not need all."""
 CONNECTIONS = 300
@@ -55,6 +56,8 @@ async def _measure(stack: Stack, postgres: Postgres, wanted: str, scale: Scale) 
         failed |= await erasure.measure(stack, erasure.Sizes(rounds=scale.rounds))
     if wanted in ("all", "words"):
         failed |= await words.measure()
+    if wanted in ("all", "media"):
+        failed |= await media.measure(scale.rounds)
     return failed
 
 
