@@ -1,21 +1,13 @@
-"""recording_svc in processes that kill themselves before or after one of their steps.
+"""recording_svc in forked processes that kill themselves before or after one of their steps."""
 
-Reads from its standard input what to run, and tells on its standard output which process that is and how it ended,
-a line of JSON each. Everything is imported once: each process is a fork, and begins in no time.
-"""
-
-import asyncio
-import json
 import os
 import signal
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
-
-from aiobotocore.session import get_session
 
 import recording_svc.__main__ as service
 from chassis.bus import Bus
@@ -26,6 +18,7 @@ from recording_svc.intake import Intake, Pace
 from recording_svc.queues import Hold
 from recording_svc.reconciliation import Findings
 from recording_svc.store.postgres import PostgresRecordings
+from tests.forking import serve, write_to
 from tests.recording.steps import Stepwise
 
 HIDDEN_SECONDS = 1
@@ -57,14 +50,9 @@ class Life:
     account: str
     death: Death | None = None
 
-    def to_json(self) -> str:
-        """One line."""
-        return json.dumps(asdict(self))
-
     @classmethod
-    def from_json(cls, line: str) -> "Life":
-        """What `to_json` wrote."""
-        said = json.loads(line)
+    def of(cls, said: dict[str, Any]) -> "Life":
+        """The life that `asdict` made that of."""
         return cls(**{**said, "death": said["death"] and Death(**said["death"])})
 
 
@@ -108,12 +96,11 @@ class NoComparison:
         return Findings()
 
 
-def live(life: Life) -> int:
+def live(said: dict[str, Any]) -> int:
     """Be recording_svc, whose store, buckets, queue and bus count its steps."""
+    life = Life.of(said)
     os.environ |= life.environ
-    output = os.open(life.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(output, sys.stdout.fileno())
-    os.dup2(output, sys.stderr.fileno())
+    write_to(life.log)
     steps = Mortal(os.open(life.account, os.O_WRONLY | os.O_CREAT | os.O_APPEND), life.death)
     for name, what in _instead(lambda outside: Stepwise(outside, steps)).items():
         assert hasattr(service, name)
@@ -145,63 +132,5 @@ def _instead(stepwise: Callable[[Any], Any]) -> dict[str, Any]:
     }
 
 
-class Nursery:
-    """The processes that were forked; of each end is told as soon as it comes."""
-
-    def __init__(self) -> None:
-        self._running: set[int] = set()
-        signal.signal(signal.SIGCHLD, self._reap)
-
-    def bear(self, life: Life) -> None:
-        """One more; told of before its end can be."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-        if (pid := os.fork()) == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-            os._exit(_lived(life))
-        self._running.add(pid)
-        _tell(pid=pid)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-
-    def end(self) -> None:
-        """Kill those that are left."""
-        for pid in self._running:
-            os.kill(pid, signal.SIGKILL)
-
-    def _reap(self, *_: Any) -> None:
-        for pid in list(self._running):
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended:
-                self._running.discard(pid)
-                _tell(pid=pid, status=os.waitstatus_to_exitcode(status))
-
-
-def _lived(life: Life) -> int:
-    try:
-        return live(life)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-        return 1
-
-
-def _tell(**what: int) -> None:
-    os.write(sys.stdout.fileno(), f"{json.dumps(what)}\n".encode())
-
-
-async def _warm_up() -> None:
-    """What the first client of a process reads takes longer than all the rest of its beginning."""
-    async with get_session().create_client("s3", region_name="eu-central-1"):
-        pass
-
-
-def main() -> None:
-    """One process for each line, until there are no more."""
-    asyncio.run(_warm_up())
-    nursery = Nursery()
-    for line in iter(sys.stdin.readline, ""):
-        nursery.bear(Life.from_json(line))
-    nursery.end()
-
-
 if __name__ == "__main__":
-    main()
+    serve(live)

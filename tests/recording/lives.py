@@ -1,43 +1,29 @@
 """Begins processes of recording_svc, waits for their end, and reads what steps they took."""
 
 import asyncio
-import json
-import os
 import signal
-import sys
-from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests import forking
 from tests.recording.dying import Death, Life
 
 
 class Process:
     """One recording_svc."""
 
-    def __init__(self, life: Life, pid: int) -> None:
+    def __init__(self, life: Life, forked: forking.Process) -> None:
         self._life = life
-        self._pid = pid
-        self._status = 0
-        self._ended = asyncio.Event()
-
-    def end(self, status: int) -> None:
-        """It has ended; negative is the signal by which."""
-        self._status = status
-        self._ended.set()
-
-    async def ended(self) -> int:
-        """Return, once it has ended, how."""
-        await self._ended.wait()
-        return self._status
+        self._forked = forked
+        self.ended = forked.ended
 
     async def kill(self) -> None:
         """End it, if it has not ended by itself."""
-        if not self._ended.is_set():
-            os.kill(self._pid, signal.SIGKILL)
+        self._forked.send(signal.SIGKILL)
         await self.ended()
 
     def steps(self) -> list[str]:
@@ -51,51 +37,28 @@ class Process:
 
 
 class Lives:
-    """The one process of which all others are forked."""
+    """All of them, one after the other or side by side, each with a log and an account of its steps in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._unborn: deque[tuple[Life, asyncio.Future[Process]]] = deque()
-        self._living: dict[int, Process] = {}
+        self._nursery = forking.Nursery("tests.recording.dying")
         self.begun = 0
 
     async def __aenter__(self) -> Self:
-        pipe = asyncio.subprocess.PIPE
-        self._nursery = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.recording.dying", stdin=pipe, stdout=pipe
-        )
-        self._listening = asyncio.create_task(self._listen())
+        await self._nursery.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._nursery.stdin
-        self._nursery.stdin.close()
-        await self._nursery.wait()
-        await self._listening
+        await self._nursery.__aexit__(kind, error, trace)
 
     async def begin(self, environ: Mapping[str, str], death: Death | None = None) -> Process:
         """A new process of recording_svc, in this environment."""
-        assert self._nursery.stdin
         self.begun += 1
         place = str(self._folder / str(self.begun))
         life = Life(dict(environ), f"{place}.log", f"{place}.steps", death)
-        born: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
-        self._unborn.append((life, born))
-        self._nursery.stdin.write(f"{life.to_json()}\n".encode())
-        return await born
-
-    async def _listen(self) -> None:
-        assert self._nursery.stdout
-        async for line in self._nursery.stdout:
-            said = json.loads(line)
-            if "status" in said:
-                self._living.pop(said["pid"]).end(said["status"])
-            else:
-                life, born = self._unborn.popleft()
-                self._living[said["pid"]] = Process(life, said["pid"])
-                born.set_result(self._living[said["pid"]])
+        return Process(life, await self._nursery.begin(asdict(life)))
 
 
 class Service:

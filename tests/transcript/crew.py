@@ -1,12 +1,8 @@
 """Several real transcript_svc on one queue of work, that can be killed, paused and begun again."""
 
 import asyncio
-import json
-import os
-import signal
-import sys
-from collections import deque
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,31 +11,11 @@ from assent.recording.v1 import recording_events_pb2 as heard
 
 from chassis.bus import Bus
 from tests.eventually import eventually
+from tests.forking import Nursery, Process
 from tests.transcript.forked import Life
 from tests.transcript.surroundings import Cloud, RecordingSvc
 from transcript_svc.domain import Status, Transcript
 from transcript_svc.store import PostgresTranscripts
-
-
-class Process:
-    """One transcript_svc."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-    def end(self, status: int) -> None:
-        """It has ended; negative is the signal by which."""
-        self._ended.set_result(status)
-
-    async def ended(self) -> int:
-        """Return, once it has ended, how."""
-        return await asyncio.shield(self._ended)
-
-    def send(self, number: signal.Signals) -> None:
-        """A signal, unless it has ended."""
-        if not self._ended.done():
-            os.kill(self.pid, number)
 
 
 class Crew:
@@ -56,45 +32,30 @@ class Crew:
     ) -> None:
         self.folder = folder
         self._environ = environ
-        self._unborn: deque[asyncio.Future[Process]] = deque()
-        self._processes: dict[int, Process] = {}
+        self._nursery = Nursery("tests.transcript.forked")
         self.nats_url = environ["ASSENT_NATS_URL"]
         self.cloud, self.recording_svc, self.transcripts, self.bus = cloud, recording_svc, transcripts, bus
         self.hold = 3.0
         self.piece = 0.25
 
     async def __aenter__(self) -> Self:
-        pipe = asyncio.subprocess.PIPE
-        self._nursery = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.transcript.forked"),
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            stdin=pipe,
-            stdout=pipe,
-        )
-        self._listening = asyncio.create_task(self._listen())
+        await self._nursery.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._nursery.stdin
-        self._nursery.stdin.close()  # it kills those that are left
-        await self._nursery.wait()
-        await self._listening
+        await self._nursery.__aexit__(kind, error, trace)
 
     async def begin(self, instance: str) -> Process:
         """A process of that instance."""
-        assert self._nursery.stdin
         environ = {
             "ASSENT_INSTANCE": instance,
             "ASSENT_SCRATCH_DIR": str(self.scratch(instance)),
             "TMPDIR": str(self.folder),  # whatever a library lays down for a moment can be found there
         }
         life = Life({**self._environ, **environ}, str(self._log(instance)), self.hold, self.piece)
-        born: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
-        self._unborn.append(born)
-        self._nursery.stdin.write(f"{life.to_json()}\n".encode())
-        return await born
+        return await self._nursery.begin(asdict(life))
 
     async def arrive(self, recording_id: str, content: bytes, room: str = "room") -> None:
         """A recording comes in and is announced."""
@@ -141,13 +102,3 @@ class Crew:
 
     def _log(self, instance: str) -> Path:
         return self.folder / f"{instance}.log"
-
-    async def _listen(self) -> None:
-        assert self._nursery.stdout
-        async for line in self._nursery.stdout:
-            said = json.loads(line)
-            if "status" in said:
-                self._processes.pop(said["pid"]).end(said["status"])
-            else:
-                self._processes[said["pid"]] = Process(said["pid"])
-                self._unborn.popleft().set_result(self._processes[said["pid"]])

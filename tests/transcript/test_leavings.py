@@ -9,7 +9,8 @@ import pytest
 from assent.recording.v1 import recording_pb2 as pb
 
 from tests.eventually import eventually
-from tests.transcript.crew import Crew, Process
+from tests.forking import Process
+from tests.transcript.crew import Crew
 from transcript_svc.domain import Status
 
 PIECE = 24

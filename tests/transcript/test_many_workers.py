@@ -19,7 +19,8 @@ import pytest
 from assent.recording.v1 import recording_pb2 as pb
 from assent.transcript.v1 import transcript_events_pb2 as news
 
-from tests.transcript.crew import Crew, Process
+from tests.forking import Process
+from tests.transcript.crew import Crew
 from tests.transcript.forked import PIECES
 
 SEED = 5
