@@ -42,7 +42,7 @@ class Moto(Part):
         return {**self.cloud.env(), **provision(self.cloud, prefix)}
 
     def command(self) -> list[str]:
-        return [PYTHON, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.run_dir.port(self.name))]
+        return [PYTHON, "-m", "deploy.local.moto_server", "-H", "127.0.0.1", "-p", str(self.run_dir.port(self.name))]
 
     def ready(self) -> bool:
         return http_ok(f"{self.endpoint}/moto-api/")

