@@ -40,6 +40,8 @@ _AT_ONCE = 1.0
 """Seconds within which a long poll brings a message or makes no sense."""
 _BATCH = 1000
 """Most arrivals in one statement."""
+_SLICE = 100
+"""Most arrivals of a message that wait as one item: what is committed together is bounded, however much each tells."""
 _AWAY = (Unavailable, OSError, NotConnectedError, HTTPClientError, NoCredentialsError, CredentialRetrievalError)
 """Nobody answers: whatever the message says, it is not its fault."""
 _REFUSED = (BotoCoreError, ClientError)
@@ -208,8 +210,11 @@ class Intake:
         """Together with whatever else waits at this moment; one that the store cannot hold stops no other."""
         notice = read(message.body, self._bucket)
         arrivals = await self._found(notice)
-        new = await self._group.submit(message.message_id, arrivals) if arrivals else frozenset()
-        return _Committed(message, notice, arrivals, new)
+        slices = [arrivals[start : start + _SLICE] for start in range(0, len(arrivals), _SLICE)]
+        new = await asyncio.gather(
+            *(self._group.submit(f"{message.message_id} {number}", one) for number, one in enumerate(slices))
+        )
+        return _Committed(message, notice, arrivals, frozenset().union(*new))
 
     async def _found(self, notice: Notice) -> tuple[Arrival, ...]:
         """The object versions behind a message. One without a version id may stand for any version of its key."""

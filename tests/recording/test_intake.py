@@ -73,6 +73,12 @@ def notification(cloud: Cloud, key: str = KEY, version: str | None = None, size:
     return json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": s3}]})
 
 
+def notifications(cloud: Cloud, *keys: str) -> str:
+    """One message that tells of many objects, each with its version."""
+    records = [json.loads(notification(cloud, key, version=f"v-{key}"))["Records"][0] for key in keys]
+    return json.dumps({"Records": records})
+
+
 def announce_all(cloud: Cloud, keys: Sequence[str]) -> None:
     """Tell of objects with their versions, as AWS does; nothing lies there, and nobody has to look."""
     bodies = [notification(cloud, key, version=f"v-{key}") for key in keys]

@@ -1,19 +1,34 @@
 """Intake while the store or the bucket is away, slow, or refuses one of many."""
 
 import asyncio
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from chassis.database import group_commit
 from deploy.local.buckets import ATTEMPTS
+from recording_svc.domain.recordings import Arrival, Recording
 from recording_svc.intake import Pace
 from recording_svc.queues import Hold
 from recording_svc.store import Recordings
 from tests.eventually import eventually
 from tests.recording.faults import FaultyS3, denied, unreachable
+from tests.recording.memory import MemoryRecordings
 from tests.recording.strain import BRISK, KEYS, CountingSqs, Watched, running
 from tests.recording.surroundings import Clock, Cloud
-from tests.recording.test_intake import KEY, announce_all, emptied, intake, notification, send, taken_in, waiting
+from tests.recording.test_intake import (
+    KEY,
+    announce_all,
+    emptied,
+    intake,
+    notification,
+    notifications,
+    send,
+    taken_in,
+    waiting,
+)
 
 
 async def test_one_that_the_store_cannot_hold_stops_none_of_nine_others(
@@ -52,6 +67,34 @@ async def test_one_whose_bucket_does_not_answer_keeps_none_of_nine_others_waitin
     answer.set()
     assert await taking == 10
     assert await taken_in(recordings, cloud) == [(KEY, version)]
+    assert waiting(cloud, cloud.queue) == 0
+
+
+class Unhurried:
+    """A store that takes half a millisecond for each arrival, and knew it before."""
+
+    def __init__(self) -> None:
+        self.told: set[str] = set()
+
+    async def take_in(self, arrivals: Sequence[Arrival], now: datetime) -> list[Recording]:
+        await asyncio.sleep(0.0005 * len(arrivals))
+        self.told.update(one.key for one in arrivals)
+        return []
+
+
+async def test_messages_that_each_tell_of_a_thousand_are_not_committed_all_at_once(
+    cloud: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory: Any = MemoryRecordings()
+    await emptied(cloud, memory, clock)
+    # All ten thousand take five seconds: in one piece, longer than a commit may take, and so for ever.
+    monkeypatch.setattr(group_commit, "LONGEST", 4)
+    every = [f"room-{number}-2026-11-22T11:20:00Z.mp4" for number in range(10_000)]
+    for start in range(0, len(every), 1000):
+        send(cloud, notifications(cloud, *every[start : start + 1000]))
+    recordings: Any = Unhurried()
+    assert await intake(cloud, recordings, clock).receive(wait_seconds=0) == 10
+    assert recordings.told == set(every)
     assert waiting(cloud, cloud.queue) == 0
 
 
