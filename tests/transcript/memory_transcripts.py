@@ -73,6 +73,11 @@ class MemoryTranscripts:
         self._rows[recording.id] = row
         return row.id
 
+    def holder(self, recording_id: str) -> str:
+        """Which instance shows signs of life in the work on it; empty where none does."""
+        instance, until = self._held.get(self._rows[recording_id].id, ("", 0.0))
+        return instance if until > time.monotonic() else ""
+
     async def hold(self, job: Job, hold: timedelta) -> None:
         self._mine(job)
         self._held[job.transcript_id] = (self._held[job.transcript_id][0], time.monotonic() + hold.total_seconds())

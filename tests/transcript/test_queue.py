@@ -13,25 +13,27 @@ from chassis.database import Database
 from chassis.errors import Unavailable
 from tests.eventually import eventually
 from tests.transcript.begun import DONE, LONG, OVER
+from tests.transcript.memory_queue import MemoryQueue
+from tests.transcript.memory_transcripts import MemoryTranscripts
 from tests.transcript.surroundings import RecordingSvc
 from transcript_svc.domain import Recording, Status
 from transcript_svc.jobs import JOBS_AT_ONCE, Jobs
-from transcript_svc.store import PostgresTranscripts
-from transcript_svc.store.queue import PostgresQueue, room_of
+from transcript_svc.store import PostgresTranscripts, Transcripts
+from transcript_svc.store.queue import PostgresQueue, Queue, room_of
 from transcript_svc.transcription import Transcription
 
 
-class NotedQueue(PostgresQueue):
-    """Notes whose turn was taken, in that order."""
+class NotedQueue:
+    """Passes everything on, and notes whose turn was taken, in that order."""
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
+    def __init__(self, queue: Queue) -> None:
+        self.put, self.turns, self._served = queue.put, queue.turns, queue.served
         self.taken: list[str] = []
 
     async def served(self, recording_id: str) -> None:
         if recording_id not in self.taken:
             self.taken.append(recording_id)
-        await super().served(recording_id)
+        await self._served(recording_id)
 
 
 @dataclass
@@ -39,7 +41,7 @@ class World:
     """A queue, and somebody who transcribes in no time, or cannot."""
 
     queue: NotedQueue
-    transcripts: PostgresTranscripts
+    transcripts: Transcripts
     recording_svc: RecordingSvc
     order: list[str] = field(default_factory=list)
     away: int = 0
@@ -79,9 +81,13 @@ def recording(recording_id: str) -> Recording:
     return Recording(recording_id, "recordings", f"{room}-2026-11-23T09:00:{number}Z.mp4", "v1", ("m1",), "ana")
 
 
-@pytest.fixture
-def world(database: Database, recording_svc: RecordingSvc) -> World:
-    return World(NotedQueue(database), PostgresTranscripts(database), recording_svc)
+@pytest.fixture(params=["memory", "postgres"])
+def world(request: pytest.FixtureRequest, recording_svc: RecordingSvc) -> World:
+    if request.param == "memory":
+        memory = MemoryTranscripts()
+        return World(NotedQueue(MemoryQueue(memory)), memory, recording_svc)
+    database: Database = request.getfixturevalue("database")
+    return World(NotedQueue(PostgresQueue(database)), PostgresTranscripts(database), recording_svc)
 
 
 async def test_one_recording_of_a_room_does_not_wait_for_fifty_of_another(world: World) -> None:
