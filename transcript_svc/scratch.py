@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,10 +34,13 @@ class Scratch:
         self._directory = directory
         self._instance = instance
         self._recordings = recordings
+        # Whose work has ended: what still lies there, and what is wiped but not released.
+        self._left: set[str] = set()
         self._wiped: set[str] = set()
         self._ready = asyncio.Event()
         # Registering a folder and releasing its predecessor must not overtake one another.
         self._calls = asyncio.Lock()
+        self._wiping = asyncio.Lock()
         self._owned = ExitStack()
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -60,17 +63,18 @@ class Scratch:
     async def folder(self, recording_id: str) -> AsyncIterator[Path]:
         """An empty private folder for the work on one recording, wiped at the end, however that comes.
 
-        Raises what RegisterCopy raises.
+        Raises what RegisterCopy raises, and OSError, also where it cannot be wiped; the sweep goes on trying.
         """
         # Only then: releasing what an earlier life held would release this folder too.
         await self._ready.wait()
         folder = self._directory / recording_id
         try:
+            await self._wipe({recording_id} & self._left)
             await self._register(recording_id)
             await asyncio.to_thread(folder.mkdir, mode=0o700)
             yield folder
         finally:
-            await asyncio.shield(self._put_away(recording_id, folder))
+            await asyncio.shield(self._put_away(recording_id))
 
     async def _register(self, recording_id: str) -> None:
         place = rpc.RegisterCopyRequest(
@@ -80,13 +84,31 @@ class Scratch:
             self._wiped.discard(recording_id)
             await self._recordings.RegisterCopy(place)
 
-    async def _put_away(self, recording_id: str, folder: Path) -> None:
-        await asyncio.to_thread(_wipe, folder)
-        self._wiped.add(recording_id)
+    async def _put_away(self, recording_id: str) -> None:
+        self._left.add(recording_id)
+        await self._wipe({recording_id})
         try:
             await self._release_wiped()
         except ServiceError as error:
             log.warning("scratch_release_deferred", recording_id=recording_id, reason=error.reason)
+
+    async def _wipe(self, recording_ids: Iterable[str]) -> None:
+        """Wipe what lies there of work that has ended. Raises OSError, once all was tried."""
+        failure: OSError | None = None
+        async with self._wiping:
+            for recording_id in recording_ids:
+                if recording_id not in self._left:
+                    continue  # somebody else wiped it meanwhile, and it may be in use again
+                try:
+                    await asyncio.to_thread(_wipe, self._directory / recording_id)
+                except OSError as error:
+                    log.error("scratch_not_wiped", recording_id=recording_id, error=str(error))
+                    failure = error
+                else:
+                    self._left.discard(recording_id)
+                    self._wiped.add(recording_id)
+        if failure:
+            raise failure
 
     async def _sweep(self) -> None:
         while True:
@@ -94,6 +116,8 @@ class Scratch:
                 if not self._ready.is_set():
                     await self._recordings.ReleaseScratch(rpc.ReleaseScratchRequest(instance=self._instance))
                     self._ready.set()
+                with suppress(OSError):  # the log has it
+                    await self._wipe(tuple(self._left))
                 await self._release_wiped()
             except ServiceError as error:
                 log.warning("scratch_sweep_deferred", reason=error.reason)

@@ -1,5 +1,6 @@
 """Audio lies on disk only while it is worked on, and recording_svc knows where."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from assent.recording.v1 import recording_service_pb2
 
 from tests.eventually import eventually
 from tests.transcript.workshop import Workshop
+from transcript_svc import scratch
 from transcript_svc.domain import Job, Outcome, Status
 
 
@@ -93,3 +95,29 @@ async def test_two_instances_do_not_share_a_scratch(shop: Workshop) -> None:
     await shop.worker("one")
     with pytest.raises(RuntimeError, match="ASSENT_SCRATCH_DIR"):
         await shop.worker("one")
+
+
+async def test_what_the_disk_does_not_let_go_of_stays_registered_and_goes_with_the_sweep(
+    shop: Workshop, spoken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.arrive(spoken)
+
+    def refuse(path: Path) -> None:
+        raise OSError(errno.EIO, "the disk says no")
+
+    wipe = scratch._wipe
+    shop.parrot.look = lambda wav: monkeypatch.setattr(scratch, "_wipe", refuse)
+    worker = await shop.worker()
+    with pytest.raises(OSError, match="the disk says no"):
+        await worker.transcribe("r1")
+    assert (await shop.transcript()).status is Status.PROCESSING, "nothing is set free to be erased yet"
+    assert shop.recording_svc.fake.scratch() == {"r1"}
+    monkeypatch.setattr(scratch, "_wipe", wipe)
+    shop.parrot.look = lambda wav: None
+
+    async def gone() -> bool:
+        return shop.left_in_scratch() == [] and not shop.recording_svc.fake.scratch()
+
+    assert await eventually(gone)
+    await worker.transcribe("r1")
+    assert (await shop.transcript()).status is Status.COMPLETED
