@@ -26,8 +26,12 @@ from gateway.__main__ import application
 from gateway.server import HttpServer
 from gateway.settings import Settings
 from tests.eventually import eventually
-from tests.gateway.backend import Backend, Consents, Meetings, Recordings, Transcripts
+from tests.gateway.backend import Backend
+from tests.gateway.consent_calls import Consents
 from tests.gateway.issuer import AUDIENCE, URL, Issuer
+from tests.gateway.meeting_calls import Meetings
+from tests.gateway.recording_calls import Recordings
+from tests.gateway.transcript_calls import Transcripts
 
 WEBHOOK_SECRETS = ("old-webhook-secret", "new-webhook-secret")
 PARTICIPANT_SECRET = "a participant secret of 32 bytes or more"

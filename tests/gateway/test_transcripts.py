@@ -1,4 +1,4 @@
-"""Transcripts at the front door: their texts edited by the owner, and what was said found again."""
+"""Transcripts at the front door: read, changed, their texts edited by the owner, what was said found again."""
 
 import pytest
 from assent.transcript.v1 import transcript_pb2
@@ -91,3 +91,53 @@ async def test_a_query_that_cannot_be_is_422_and_a_blank_one_lists(stack: Stack,
         assert all(one["matches"] == [] for one in reply.json()["transcripts"])
     odd = await stack.http.get("/v1/transcripts?query=%ff%fe", headers=stack.owner())
     assert odd.status_code == 200
+
+
+async def test_a_transcript_is_read_changed_rendered_and_removed(stack: Stack) -> None:
+    segment = transcript_pb2.Segment(
+        start_ms=1, end_ms=2, text="hi", words=[transcript_pb2.Word(text="hi", start_ms=1)]
+    )
+    stack.backend.transcripts["t1"] = transcript_pb2.Transcript(
+        transcript_id="t1",
+        recording_id="r1",
+        owner_id="writer",
+        meeting_ids=["4711"],
+        status=transcript_pb2.TRANSCRIPT_STATUS_COMPLETED,
+        segments=[segment],
+    )
+    owner = stack.owner("writer")
+    shown = (await stack.http.get("/v1/transcripts/t1", headers=owner)).json()
+    assert (shown["status"], shown["segments"][0]["words"][0]["text"], shown["meeting_id"]) == (
+        "completed",
+        "hi",
+        "4711",
+    )
+    listed = (await stack.http.get("/v1/transcripts", headers=owner)).json()["transcripts"]
+    assert [(one["id"], "segments" in one) for one in listed] == [("t1", False)]
+    path = "/v1/transcripts/t1"
+    changed = await stack.http.patch(path, json={"title": "Früh ✓", "reviewed": True, "locked": True}, headers=owner)
+    assert (changed.json()["title"], changed.json()["reviewed"]) == ("Früh ✓", True)
+    locked = await stack.http.patch(path, json={"title": "late"}, headers=owner)
+    assert (locked.status_code, locked.json()["reason"]) == (409, "TRANSCRIPT_LOCKED")
+    for wrong in ({"locked": "no"}, {"title": "two\nlines"}, {"title": "\x00"}, {"title": None}, {"owner_id": "me"}):
+        assert (await stack.http.patch(path, json=wrong, headers=owner)).status_code == 422, wrong
+    assert (await stack.http.patch(path, json={}, headers=owner)).json()["reason"] == "NOTHING_TO_CHANGE"
+    for name, media in [("txt", "text/plain"), ("vtt", "text/vtt"), ("srt", "application/x-subrip")]:
+        text = await stack.http.get(f"{path}/text", params={"format": name}, headers=owner)
+        assert (text.headers["content-type"].split(";")[0], text.content.decode()) == (media, "José said ✓")
+    assert (await stack.http.get(f"{path}/text?format=pdf", headers=owner)).status_code == 422
+    assert (await stack.http.delete(path, headers=owner)).status_code == 204
+    assert "t1" not in stack.backend.transcripts
+
+
+async def test_a_participant_lists_the_transcripts_of_their_meeting_alone(stack: Stack) -> None:
+    opened, other = await stack.opened("listing"), await stack.opened("listing-2")
+    for name, meeting in [("ta", opened), ("tb", other)]:
+        stack.backend.transcripts[name] = transcript_pb2.Transcript(
+            transcript_id=name, owner_id="owner-demo", meeting_ids=[meeting["meeting"]["id"]]
+        )
+    token = bearer(opened["participant"]["token"])
+    listed = await stack.http.get("/v1/transcripts", headers=token)
+    assert [one["id"] for one in listed.json()["transcripts"]] == ["ta"]
+    theirs = await stack.http.get("/v1/transcripts", params={"meeting_id": other["meeting"]["id"]}, headers=token)
+    assert (theirs.status_code, theirs.json()["reason"]) == (403, "OTHER_MEETING")

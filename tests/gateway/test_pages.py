@@ -1,0 +1,57 @@
+"""Pages of the front door, and what browsers are told with them."""
+
+import pytest
+
+from gateway.pages import WEB
+from tests.gateway.conftest import Stack
+
+
+@pytest.mark.parametrize(
+    ("path", "file"),
+    [
+        ("/", "home.html"),
+        ("/weekly", "room.html"),
+        ("/meetings/4711", "meeting.html"),
+        ("/transcripts/t1", "transcript.html"),
+        ("/consent/a.b.c", "consent.html"),
+        ("/static/api.js", "api.js"),
+        ("/static/texts/en.json", "texts/en.json"),
+    ],
+)
+async def test_pages_are_served_with_a_strict_policy(stack: Stack, path: str, file: str) -> None:
+    reply = await stack.http.get(path)
+    assert reply.status_code == 200
+    assert reply.content == (WEB / file).read_bytes()
+    policy = dict(part.split(" ", 1) for part in reply.headers["content-security-policy"].split("; "))
+    host = stack.url.removeprefix("http://")
+    assert policy == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self' 'sha256-wWkhDcvkWlEEFofM+oCKyKaIPQKTy4KP7Elu/UcEYFs='",
+        "connect-src": f"'self' ws://{host} wss://{host}",
+        "img-src": "'self' data:",
+        "media-src": "'self' blob:",
+        "frame-src": "https://*.whereby.com http://127.0.0.1:9999",
+        "frame-ancestors": "'none'",
+        "base-uri": "'none'",
+        "form-action": "'self'",
+    }
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert reply.headers["cache-control"] == "no-cache"
+
+
+async def test_a_name_that_can_be_no_room_is_explained_to_people_and_told_to_programs(stack: Stack) -> None:
+    page = await stack.http.get("/My%20Room", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (page.status_code, page.content) == (404, (WEB / "room.html").read_bytes())
+    told = await stack.http.get("/My%20Room", headers={"Accept": "application/json"})
+    assert (told.status_code, told.json()["reason"]) == (404, "ROUTE_NOT_FOUND")
+    ours = await stack.http.get("/v1", headers={"Accept": "text/html"})
+    assert (ours.status_code, ours.json()["reason"]) == (404, "ROUTE_NOT_FOUND")
+
+
+async def test_docs_load_nothing_from_elsewhere(stack: Stack) -> None:
+    page = (await stack.http.get("/docs")).text
+    assert "/v1/meetings/{meeting_id}/consent" in page
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "<script" not in page
