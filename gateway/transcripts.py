@@ -37,6 +37,11 @@ _FORMATS = {
 }
 
 
+Speaker: str = Field(
+    "", description="The name or number of the audio track that is heard; empty where there is one, or none stands out."
+)
+
+
 class Word(BaseModel):
     """Times are milliseconds from the start of the recording."""
 
@@ -55,6 +60,7 @@ class Segment(BaseModel):
     edited: bool = False
     original_text: str | None = Field(None, description="What was heard, where it was edited into something else.")
     index: int | None = Field(None, description="Counted from 0; null while the transcript is being made.")
+    speaker: str = Speaker
 
 
 class TranscriptSummary(BaseModel):
@@ -96,6 +102,7 @@ class Match(BaseModel):
     start_ms: int
     end_ms: int
     text: str
+    speaker: str = Speaker
     marks: list[Mark]
 
 
@@ -242,6 +249,7 @@ def segment_shape(segment: transcript_pb2.Segment) -> Segment:
         edited=segment.edited,
         original_text=segment.original_text if segment.edited else None,
         index=segment.index if segment.HasField("index") else None,
+        speaker=segment.speaker,
     )
 
 
@@ -271,6 +279,7 @@ def _found(hit: rpc.Hit) -> ListedTranscript:
             start_ms=match.segment.start_ms,
             end_ms=match.segment.end_ms,
             text=match.segment.text,
+            speaker=match.segment.speaker,
             marks=[Mark(start=mark.start, end=mark.end) for mark in match.marks],
         )
         for match in hit.matches

@@ -2,7 +2,7 @@
 
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 import av
@@ -10,6 +10,7 @@ from av.container import InputContainer
 
 from transcript_svc.audio_files import Mp3File, WavFile
 from transcript_svc.peaks import Peaks
+from transcript_svc.speakers import NOBODY, Voices
 from transcript_svc.tracks import Undecodable, is_cut_off, open_container, raise_if_ours, sound_of
 from transcript_svc.workers import Message, serve
 
@@ -68,7 +69,7 @@ def decode(source: str, wav: str, mp3: str | None, peak_count: int, longest_seco
         if not samples.duration_ms and (not sound.is_empty or total_ms or is_cut_off(source)):
             raise Undecodable("the audio track holds no sound that can be decoded")
     # A track in which nothing was ever recorded is like none.
-    yield _found(samples.duration_ms > 0, samples.duration_ms, peaks.finished(), sound.damaged)
+    yield _found(samples.duration_ms > 0, samples.duration_ms, peaks.finished(), sound.damaged, sound.voices)
 
 
 def _limit(cpu_seconds: int) -> None:
@@ -81,9 +82,17 @@ def _claimed_ms(container: InputContainer) -> int:
     return max((container.duration or 0) * 1000 // av.time_base, 0)
 
 
-def _found(has_audio: bool, duration_ms: int, peaks: list[float] | None = None, damaged: int = 0) -> Message:
-    shown = (peaks or []) if has_audio else []
-    return {"decoded": {"has_audio": has_audio, "duration_ms": duration_ms, "peaks": shown, "damaged": damaged}}
+def _found(
+    has_audio: bool, duration_ms: int, peaks: Sequence[float] = (), damaged: int = 0, voices: Voices = NOBODY
+) -> Message:
+    found = {
+        "has_audio": has_audio,
+        "duration_ms": duration_ms,
+        "peaks": peaks if has_audio else (),
+        "damaged": damaged,
+        "voices": voices.to_json(),
+    }
+    return {"decoded": found}
 
 
 def _readable(seconds: int) -> str:

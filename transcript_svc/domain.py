@@ -51,6 +51,8 @@ class Segment:
     words: tuple[Word, ...] = ()
     # What was heard, where the text is another by now.
     original: str | None = None
+    # The track that is heard, by its name or number; empty where the recording has but one, or none stands out.
+    speaker: str = ""
 
     @classmethod
     def of(cls, words: Sequence[Word]) -> "Segment":

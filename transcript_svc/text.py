@@ -12,13 +12,13 @@ _VTT_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 def plain(segments: Sequence[Segment]) -> str:
-    """One line a segment."""
+    """One line a segment, begun with who speaks."""
     return "".join(f"{_line(segment)}\n" for segment in segments)
 
 
 def vtt(segments: Sequence[Segment]) -> str:
     """WebVTT, for a <track> beside the audio."""
-    cues = (f"{_times(segment, '.')}\n{_line(segment).translate(_VTT_ESCAPES)}\n" for segment in _spoken(segments))
+    cues = (f"{_times(segment, '.')}\n{_voice(segment)}{_escaped(segment.text)}\n" for segment in _spoken(segments))
     return "\n".join(["WEBVTT\n", *cues])
 
 
@@ -38,9 +38,10 @@ def as_json(segments: Sequence[Segment]) -> str:
 
 def _fields(segment: Segment) -> dict[str, Any]:
     fields = asdict(segment)
-    original = fields.pop("original")
-    # Whoever edited nothing has nothing to tell apart.
-    return fields if original is None else {**fields, "edited": True, "original_text": original}
+    original, speaker = fields.pop("original"), fields.pop("speaker")
+    # Whoever edited nothing, or spoke alone, has nothing to tell apart.
+    edited = {} if original is None else {"edited": True, "original_text": original}
+    return fields | edited | ({"speaker": speaker} if speaker else {})
 
 
 FORMATS: dict[str, tuple[str, Callable[[Sequence[Segment]], str]]] = {
@@ -65,9 +66,22 @@ def _times(segment: Segment, decimal: str) -> str:
     return f"{timestamp(segment.start_ms, decimal)} --> {timestamp(end_ms, decimal)}"
 
 
+def _voice(segment: Segment) -> str:
+    # https://www.w3.org/TR/webvtt1/#webvtt-cue-voice-span: as it is all there is, it need not be ended.
+    return f"<v {_escaped(segment.speaker)}>" if segment.speaker else ""
+
+
+def _escaped(text: str) -> str:
+    return _one_line(text).translate(_VTT_ESCAPES)
+
+
 def _line(segment: Segment) -> str:
+    return _one_line(f"{segment.speaker}: {segment.text}" if segment.speaker else segment.text)
+
+
+def _one_line(text: str) -> str:
     # A blank line would end the cue.
-    return " ".join(segment.text.split())
+    return " ".join(text.split())
 
 
 def _spoken(segments: Sequence[Segment]) -> list[Segment]:

@@ -1,6 +1,7 @@
 """Reads the sound of a file: its audio track in large frames, or all its tracks mixed so that nobody's words are lost.
 
-Only this file is read, whatever it names, and what cannot be decoded is left out and counted.
+While they are mixed it is noted which of them is the loudest. Only this file is read, whatever it names, and what
+cannot be decoded is left out and counted.
 """
 
 import errno
@@ -18,6 +19,8 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from transcript_svc.audio_files import Resampler, Samples, form_of
+from transcript_svc.loudness import Loudness
+from transcript_svc.speakers import NOBODY, Voices, names_of
 
 # Work is done on about a second of audio at a time: frame by frame it takes three times the CPU.
 LARGE_FRAME_SECONDS = 1
@@ -48,6 +51,11 @@ class Track:
         self._source = source
         self._container = container
         self._stream = stream
+
+    @property
+    def voices(self) -> Voices:
+        """Of one track nobody can tell who speaks."""
+        return NOBODY
 
     @property
     def starts_at(self) -> float:
@@ -96,8 +104,15 @@ class Mix:
     rate = MIX_RATE
     channels = 2
 
-    def __init__(self, tracks: Sequence[Track]) -> None:
+    def __init__(self, tracks: Sequence[Track], names: Sequence[str]) -> None:
         self._tracks = tracks
+        self._names = names
+        self._loudness = Loudness(self.rate, self.channels)
+
+    @property
+    def voices(self) -> Voices:
+        """Who speaks in what has been read by now."""
+        return self._loudness.voices(self._names)
 
     @property
     def damaged(self) -> int:
@@ -114,6 +129,7 @@ class Mix:
         first = min(track.starts_at for track in self._tracks)
         voices = [_blocks(track, track.starts_at - first) for track in self._tracks]
         for blocks in zip_longest(*voices):
+            self._loudness.add(blocks)
             heard = [block for block in blocks if block is not None]
             mixed = np.zeros(max(map(len, heard)), np.int32)
             for block in heard:
@@ -138,13 +154,14 @@ def sound_of(source: str, container: InputContainer, opened: ExitStack) -> Track
     containers = [container, *(opened.enter_context(open_container(source)) for _ in known[1:])]
     pairs = zip(containers, known, strict=True)
     tracks = [Track(source, container, container.streams.audio[index]) for container, index in pairs]
-    return Mix(tracks) if len(tracks) > 1 else tracks[0]
+    names = names_of([stream.metadata for stream in container.streams.audio])
+    return Mix(tracks, [names[index] for index in known]) if len(tracks) > 1 else tracks[0]
 
 
 def open_container(source: str) -> closing[InputContainer]:
     """The file, to be read by nobody else and to lead nowhere else. Raises Undecodable, and OSError where we fail."""
     try:
-        return closing(av.open(source, options=OPTIONS))
+        return closing(av.open(source, options=OPTIONS, metadata_errors="replace"))
     except av.error.FFmpegError as error:
         raise_if_ours(error, source)
         raise Undecodable(_why(source, error)) from error

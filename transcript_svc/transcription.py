@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from chassis.errors import FailedPrecondition, NotFound, ServiceError
 from transcript_svc import media, wire
 from transcript_svc.buckets import Buckets
 from transcript_svc.domain import Audio, Job, Occupied, Outcome, Overtaken, Recording, Status
-from transcript_svc.media import BrokenMedia
+from transcript_svc.media import BrokenMedia, Decoded
 from transcript_svc.recognition import Heard, Recogniser, Unrecognisable, main_language
 from transcript_svc.scratch import Scratch
 from transcript_svc.store import Transcripts
@@ -138,7 +139,7 @@ class Transcription:
         await self._transcripts.append(job, wire.lasted(decoded.duration_ms))
         if not decoded.has_audio:
             return Outcome(Status.NO_AUDIO, decoded.duration_ms)
-        heard = await self._recognise(job, wav, progress, decoded.duration_ms)
+        heard = await self._recognise(job, wav, progress, decoded)
         audio = await self._upload(job, recording, mp3) if wanted else None
         return Outcome(
             status=Status.COMPLETED,
@@ -150,13 +151,15 @@ class Transcription:
             audio=audio,
         )
 
-    async def _recognise(self, job: Job, wav: Path, progress: "_Progress", duration_ms: int) -> list[Heard]:
+    async def _recognise(self, job: Job, wav: Path, progress: "_Progress", decoded: Decoded) -> list[Heard]:
         heard: list[Heard] = []
         async with aclosing(self._recogniser.hear(wav)) as pieces:
             async for piece in pieces:
-                heard.append(piece)
+                heard.append(replace(piece, segments=decoded.voices.told(piece.segments)))
                 await self._transcripts.append(
-                    job, *map(wire.heard, piece.segments), progress.recognised(piece.until_ms, duration_ms)
+                    job,
+                    *map(wire.heard, heard[-1].segments),
+                    progress.recognised(piece.until_ms, decoded.duration_ms),
                 )
         return heard
 

@@ -67,6 +67,7 @@ def segment_to_proto(segment: Segment, index: int | None = None) -> transcript_p
         original_text=segment.original or "",
         edited=segment.original is not None,
         index=index,
+        speaker=segment.speaker,
     )
 
 

@@ -11,6 +11,7 @@ async def transcript(stack: Stack) -> str:
     """The path of a completed transcript of the owner's."""
     opened = await stack.opened("edited")
     segments = [transcript_pb2.Segment(start_ms=n, end_ms=n + 1, text=f"words {n}", index=n) for n in range(2)]
+    segments[1].speaker = "Ana"
     stack.backend.transcripts["t-edit"] = transcript_pb2.Transcript(
         transcript_id="t-edit",
         owner_id="owner-demo",
@@ -24,13 +25,13 @@ async def transcript(stack: Stack) -> str:
 async def test_the_owner_edits_a_segment_and_what_was_heard_stays(stack: Stack, transcript: str) -> None:
     reply = await stack.http.patch(f"{transcript}/segments/1", json={"text": "  Wörter ✓ "}, headers=stack.owner())
     assert reply.status_code == 200
-    edited = {"start_ms": 1, "end_ms": 2, "text": "Wörter ✓", "words": []}
+    edited = {"start_ms": 1, "end_ms": 2, "text": "Wörter ✓", "words": [], "speaker": "Ana"}
     assert reply.json() == {**edited, "edited": True, "original_text": "words 1", "index": 1}
     assert stack.backend.editors[-1] == "owner-demo"
     shown = (await stack.http.get(transcript, headers=stack.owner())).json()["segments"]
-    assert [(one["text"], one["edited"], one["original_text"]) for one in shown] == [
-        ("words 0", False, None),
-        ("Wörter ✓", True, "words 1"),
+    assert [(one["text"], one["edited"], one["original_text"], one["speaker"]) for one in shown] == [
+        ("words 0", False, None, ""),
+        ("Wörter ✓", True, "words 1", "Ana"),
     ]
     for original in ("true", "false"):
         text = await stack.http.get(f"{transcript}/text?original={original}", headers=stack.owner())
@@ -75,7 +76,8 @@ async def test_what_was_said_is_found_by_whoever_may_read_it(stack: Stack, trans
         (found,) = reply["transcripts"]
         marks = [{"start": 0, "end": 7}]
         assert found["id"] == "t-edit"
-        assert found["matches"] == [{"index": 1, "start_ms": 1, "end_ms": 2, "text": "words 1", "marks": marks}]
+        place = {"index": 1, "start_ms": 1, "end_ms": 2}
+        assert found["matches"] == [{**place, "text": "words 1", "speaker": "Ana", "marks": marks}]
     for headers in (stack.owner("owner-2"), other):
         reply = (await stack.http.get("/v1/transcripts", params={"query": "words 1"}, headers=headers)).json()
         assert reply["transcripts"] == []

@@ -16,7 +16,7 @@ from transcript_svc.store import Transcripts
 RECORDING = Recording("r1", "recordings", "room-2026.mp4", "v1", ("m1",), "ana")
 SEGMENTS = (
     Segment(0, 900, "hello there", (Word("hello", 0, 400), Word("there", 450, 900))),
-    Segment(2_000, 2_500, "yes"),
+    Segment(2_000, 2_500, "yes", speaker="Ben"),
 )
 AUDIO = Audio("audio", "r1.mp3", "v7", 1_234, "abc")
 DONE = Outcome(Status.COMPLETED, 3_000, "en", SEGMENTS, (0.0, 0.5, 1.0), AUDIO)

@@ -206,6 +206,8 @@ def lying() -> Iterator[Odd]:
         "mkv at no rate", lambda: patched(opus(), b"\xb5\x88", 0, struct.pack(">d", float("nan"))), ANY, ".", (0, 3)
     )
     yield Odd("mkv that claims 24 h", lambda: patched(opus(), b"\x44\x89\x88", 0, struct.pack(">d", 86_400e3)), DONE)
+    yield Odd("mp4 whose track is called what is no UTF-8",
+              lambda: media("mp4").replace(b"SoundHandler", b"Sound\xff\xc3\xe9dler"), DONE)  # fmt: skip
     yield Odd("flac that claims 24 h", lambda: patched(media("flac", "flac"), b"fLaC", 17, b"\xff" * 5), ANY,
               f"{NO_MEDIA}|{NO_SOUND}", (0, 3))  # fmt: skip
     yield Odd("mp3 with a tag of 256 MiB", lambda: b"ID3\x04\0\0\x7f\x7f\x7f\x7f" + media("mp3", "libmp3lame"), FAILED,

@@ -50,6 +50,16 @@ async def test_who_writes_again_what_was_heard_takes_the_edit_back(transcripts: 
     assert await segments(transcripts, transcript_id) == SEGMENTS
 
 
+async def test_an_edited_segment_is_still_spoken_by_whom_it_was(store: Store) -> None:
+    transcript_id = await made(store.transcripts)
+    after = await store.transcripts.edit_segment(transcript_id, 1, "No!", "ana")
+    assert after is not None
+    assert (after.text, after.speaker) == ("No!", "Ben")
+    assert (await segments(store.transcripts, transcript_id))[1] == after
+    (*_, told) = await store.news_of(news.TranscriptEventAppended)
+    assert told.event.segment.speaker == "Ben"  # type: ignore[attr-defined]
+
+
 async def test_listeners_hear_of_each_edit_and_latecomers_of_the_latest(store: Store) -> None:
     transcript_id = await made(store.transcripts)
     told = len(await store.news_of(news.TranscriptEventAppended))

@@ -50,6 +50,14 @@ async def test_what_was_said_is_found_with_its_segments_and_marks(transcripts: T
     assert await found(transcripts, "budget absent") == []
 
 
+async def test_what_is_found_is_told_with_who_said_it(transcripts: Transcripts) -> None:
+    job = await transcripts.begin(RECORDING, "one", LONG)
+    assert job is not None
+    await transcripts.complete(job, DONE)
+    (hit,) = await found(transcripts, "yes")
+    assert [match.segment.speaker for match in hit.matches] == ["Ben"]
+
+
 async def test_nobody_finds_what_is_not_theirs(transcripts: Transcripts) -> None:
     mine = await said(transcripts, "r1", "a secret", meeting="m1", owner="ana")
     theirs = await said(transcripts, "r2", "a secret", meeting="m2", owner="ben")

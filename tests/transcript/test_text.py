@@ -48,6 +48,23 @@ def test_segments_without_words_make_no_cues() -> None:
     assert text.srt([Segment(0, 10, " "), HELLO]).startswith("1\n00:00:00,000 --> 00:00:01,250\nhello")
 
 
+def test_every_format_says_who_speaks_where_that_is_known() -> None:
+    spoken = [Segment(0, 900, "is it done", speaker="Ana"), Segment(1_000, 1_400, "yes", speaker="2"), LATE]
+    assert text.plain(spoken) == "Ana: is it done\n2: yes\nwe are done\n"
+    assert [line for line in text.vtt(spoken).splitlines() if "<v" in line] == ["<v Ana>is it done", "<v 2>yes"]
+    assert "Ana: is it done\n" in text.srt(spoken)
+    told = json.loads(text.as_json(spoken))["segments"]
+    assert [segment.get("speaker") for segment in told] == ["Ana", "2", None]
+
+
+def test_a_name_can_neither_end_its_cue_nor_pass_for_markup_or_times() -> None:
+    spoken = [Segment(0, 900, "a & b", speaker="<b>R&D\n\n--> you")]
+    assert "<v &lt;b&gt;R&amp;D --&gt; you>a &amp; b\n" in text.vtt(spoken)
+    for render in (text.vtt, text.srt):
+        assert render(spoken).count("-->") == 1
+        assert "\n\n--" not in render(spoken)
+
+
 def test_an_empty_transcript_is_still_a_valid_file() -> None:
     assert [text.plain([]), text.vtt([]), text.srt([])] == ["", "WEBVTT\n", ""]
     assert json.loads(text.as_json([])) == {"segments": []}

@@ -234,6 +234,7 @@ async def _insert_segments(connection: AsyncConnection, transcript_id: str, segm
             "end_ms": segment.end_ms,
             "text": segment.text,
             "words": [[word.text, word.start_ms, word.end_ms] for word in segment.words],
+            "speaker": segment.speaker,
         }
         for number, segment in enumerate(segments)
     ]

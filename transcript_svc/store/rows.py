@@ -35,5 +35,6 @@ def to_transcript(row: Row[Any], segments: Sequence[Segment] = ()) -> Transcript
 
 def to_segment(row: Row[Any]) -> Segment:
     """A segment as it shall be read."""
-    heard = Segment(row.start_ms, row.end_ms, row.text, tuple(Word(*word) for word in row.words))
+    words = tuple(Word(*word) for word in row.words)
+    heard = Segment(row.start_ms, row.end_ms, row.text, words, speaker=row.speaker)
     return heard if row.edited_text is None else heard.reworded(row.edited_text)

@@ -27,7 +27,8 @@ queries AS (
 ),
 found AS (
     SELECT mine.id, mine.created_at, mine.configuration, segments.number, segments.start_ms, segments.end_ms,
-        segments.text, segments.words, segments.edited_text, ts_rank_cd(segments.search, queries.query) AS rank
+        segments.text, segments.words, segments.edited_text, segments.speaker,
+        ts_rank_cd(segments.search, queries.query) AS rank
     FROM queries
     JOIN segments ON segments.search @@ queries.query
     JOIN mine ON mine.id = segments.transcript_id AND mine.configuration = queries.configuration

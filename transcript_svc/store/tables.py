@@ -40,6 +40,7 @@ SEGMENTS = Table(
     Column("text", Text),
     Column("words", JSONB),
     Column("edited_text", Text),
+    Column("speaker", Text),
     Column("search", TSVECTOR),
 )
 

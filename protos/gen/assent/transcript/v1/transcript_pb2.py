@@ -25,25 +25,25 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%assent/transcript/v1/transcript.proto\x12\x14\x61ssent.transcript.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"6\n\x04Word\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x10\n\x08start_ms\x18\x02 \x01(\x03\x12\x0e\n\x06\x65nd_ms\x18\x03 \x01(\x03\"\xa9\x01\n\x07Segment\x12\x10\n\x08start_ms\x18\x01 \x01(\x03\x12\x0e\n\x06\x65nd_ms\x18\x02 \x01(\x03\x12\x0c\n\x04text\x18\x03 \x01(\t\x12)\n\x05words\x18\x04 \x03(\x0b\x32\x1a.assent.transcript.v1.Word\x12\x15\n\roriginal_text\x18\x05 \x01(\t\x12\x0e\n\x06\x65\x64ited\x18\x06 \x01(\x08\x12\x12\n\x05index\x18\x07 \x01(\x05H\x00\x88\x01\x01\x42\x08\n\x06_index\"\xaa\x03\n\nTranscript\x12\x15\n\rtranscript_id\x18\x01 \x01(\t\x12\x14\n\x0crecording_id\x18\x02 \x01(\t\x12\x13\n\x0bmeeting_ids\x18\x03 \x03(\t\x12\x10\n\x08owner_id\x18\x04 \x01(\t\x12\x36\n\x06status\x18\x05 \x01(\x0e\x32&.assent.transcript.v1.TranscriptStatus\x12\x13\n\x0b\x64uration_ms\x18\x06 \x01(\x03\x12\x10\n\x08language\x18\x07 \x01(\t\x12\r\n\x05title\x18\x08 \x01(\t\x12\x10\n\x08reviewed\x18\t \x01(\x08\x12\x0e\n\x06locked\x18\n \x01(\x08\x12\x15\n\raudio_deleted\x18\x0b \x01(\x08\x12/\n\x08segments\x18\x0c \x03(\x0b\x32\x1d.assent.transcript.v1.Segment\x12.\n\ncreated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x66\x61ilure\x18\x0e \x01(\t\x12/\n\x0b\x66inished_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc7\x02\n\x0fTranscriptEvent\x12\x15\n\rtranscript_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x38\n\x06status\x18\x03 \x01(\x0e\x32&.assent.transcript.v1.TranscriptStatusH\x00\x12\x32\n\x08progress\x18\x04 \x01(\x0b\x32\x1e.assent.transcript.v1.ProgressH\x00\x12\x30\n\x07segment\x18\x05 \x01(\x0b\x32\x1d.assent.transcript.v1.SegmentH\x00\x12\x15\n\x0b\x64uration_ms\x18\x06 \x01(\x03H\x00\x12\x32\n\x08waveform\x18\x07 \x01(\x0b\x32\x1e.assent.transcript.v1.WaveformH\x00\x12\x17\n\raudio_deleted\x18\x08 \x01(\x08H\x00\x42\x07\n\x05\x65vent\"1\n\x08Progress\x12\x0f\n\x07percent\x18\x01 \x01(\x01\x12\x14\n\x0cseconds_left\x18\x02 \x01(\x01\"\x19\n\x08Waveform\x12\r\n\x05peaks\x18\x01 \x03(\x02*\xd4\x01\n\x10TranscriptStatus\x12!\n\x1dTRANSCRIPT_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n\x18TRANSCRIPT_STATUS_QUEUED\x10\x01\x12 \n\x1cTRANSCRIPT_STATUS_PROCESSING\x10\x02\x12\x1f\n\x1bTRANSCRIPT_STATUS_COMPLETED\x10\x03\x12\x1c\n\x18TRANSCRIPT_STATUS_FAILED\x10\x04\x12\x1e\n\x1aTRANSCRIPT_STATUS_NO_AUDIO\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%assent/transcript/v1/transcript.proto\x12\x14\x61ssent.transcript.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"6\n\x04Word\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x10\n\x08start_ms\x18\x02 \x01(\x03\x12\x0e\n\x06\x65nd_ms\x18\x03 \x01(\x03\"\xba\x01\n\x07Segment\x12\x10\n\x08start_ms\x18\x01 \x01(\x03\x12\x0e\n\x06\x65nd_ms\x18\x02 \x01(\x03\x12\x0c\n\x04text\x18\x03 \x01(\t\x12)\n\x05words\x18\x04 \x03(\x0b\x32\x1a.assent.transcript.v1.Word\x12\x15\n\roriginal_text\x18\x05 \x01(\t\x12\x0e\n\x06\x65\x64ited\x18\x06 \x01(\x08\x12\x12\n\x05index\x18\x07 \x01(\x05H\x00\x88\x01\x01\x12\x0f\n\x07speaker\x18\x08 \x01(\tB\x08\n\x06_index\"\xaa\x03\n\nTranscript\x12\x15\n\rtranscript_id\x18\x01 \x01(\t\x12\x14\n\x0crecording_id\x18\x02 \x01(\t\x12\x13\n\x0bmeeting_ids\x18\x03 \x03(\t\x12\x10\n\x08owner_id\x18\x04 \x01(\t\x12\x36\n\x06status\x18\x05 \x01(\x0e\x32&.assent.transcript.v1.TranscriptStatus\x12\x13\n\x0b\x64uration_ms\x18\x06 \x01(\x03\x12\x10\n\x08language\x18\x07 \x01(\t\x12\r\n\x05title\x18\x08 \x01(\t\x12\x10\n\x08reviewed\x18\t \x01(\x08\x12\x0e\n\x06locked\x18\n \x01(\x08\x12\x15\n\raudio_deleted\x18\x0b \x01(\x08\x12/\n\x08segments\x18\x0c \x03(\x0b\x32\x1d.assent.transcript.v1.Segment\x12.\n\ncreated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x66\x61ilure\x18\x0e \x01(\t\x12/\n\x0b\x66inished_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc7\x02\n\x0fTranscriptEvent\x12\x15\n\rtranscript_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x38\n\x06status\x18\x03 \x01(\x0e\x32&.assent.transcript.v1.TranscriptStatusH\x00\x12\x32\n\x08progress\x18\x04 \x01(\x0b\x32\x1e.assent.transcript.v1.ProgressH\x00\x12\x30\n\x07segment\x18\x05 \x01(\x0b\x32\x1d.assent.transcript.v1.SegmentH\x00\x12\x15\n\x0b\x64uration_ms\x18\x06 \x01(\x03H\x00\x12\x32\n\x08waveform\x18\x07 \x01(\x0b\x32\x1e.assent.transcript.v1.WaveformH\x00\x12\x17\n\raudio_deleted\x18\x08 \x01(\x08H\x00\x42\x07\n\x05\x65vent\"1\n\x08Progress\x12\x0f\n\x07percent\x18\x01 \x01(\x01\x12\x14\n\x0cseconds_left\x18\x02 \x01(\x01\"\x19\n\x08Waveform\x12\r\n\x05peaks\x18\x01 \x03(\x02*\xd4\x01\n\x10TranscriptStatus\x12!\n\x1dTRANSCRIPT_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n\x18TRANSCRIPT_STATUS_QUEUED\x10\x01\x12 \n\x1cTRANSCRIPT_STATUS_PROCESSING\x10\x02\x12\x1f\n\x1bTRANSCRIPT_STATUS_COMPLETED\x10\x03\x12\x1c\n\x18TRANSCRIPT_STATUS_FAILED\x10\x04\x12\x1e\n\x1aTRANSCRIPT_STATUS_NO_AUDIO\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'assent.transcript.v1.transcript_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TRANSCRIPTSTATUS']._serialized_start=1162
-  _globals['_TRANSCRIPTSTATUS']._serialized_end=1374
+  _globals['_TRANSCRIPTSTATUS']._serialized_start=1179
+  _globals['_TRANSCRIPTSTATUS']._serialized_end=1391
   _globals['_WORD']._serialized_start=96
   _globals['_WORD']._serialized_end=150
   _globals['_SEGMENT']._serialized_start=153
-  _globals['_SEGMENT']._serialized_end=322
-  _globals['_TRANSCRIPT']._serialized_start=325
-  _globals['_TRANSCRIPT']._serialized_end=751
-  _globals['_TRANSCRIPTEVENT']._serialized_start=754
-  _globals['_TRANSCRIPTEVENT']._serialized_end=1081
-  _globals['_PROGRESS']._serialized_start=1083
-  _globals['_PROGRESS']._serialized_end=1132
-  _globals['_WAVEFORM']._serialized_start=1134
-  _globals['_WAVEFORM']._serialized_end=1159
+  _globals['_SEGMENT']._serialized_end=339
+  _globals['_TRANSCRIPT']._serialized_start=342
+  _globals['_TRANSCRIPT']._serialized_end=768
+  _globals['_TRANSCRIPTEVENT']._serialized_start=771
+  _globals['_TRANSCRIPTEVENT']._serialized_end=1098
+  _globals['_PROGRESS']._serialized_start=1100
+  _globals['_PROGRESS']._serialized_end=1149
+  _globals['_WAVEFORM']._serialized_start=1151
+  _globals['_WAVEFORM']._serialized_end=1176
 # @@protoc_insertion_point(module_scope)

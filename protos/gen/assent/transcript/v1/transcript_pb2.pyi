@@ -87,6 +87,7 @@ class Segment(_message.Message):
     ORIGINAL_TEXT_FIELD_NUMBER: _builtins.int
     EDITED_FIELD_NUMBER: _builtins.int
     INDEX_FIELD_NUMBER: _builtins.int
+    SPEAKER_FIELD_NUMBER: _builtins.int
     start_ms: _builtins.int
     end_ms: _builtins.int
     text: _builtins.str
@@ -96,6 +97,10 @@ class Segment(_message.Message):
     edited: _builtins.bool
     index: _builtins.int
     """Counted from 0; absent while the transcript is being made."""
+    speaker: _builtins.str
+    """Who speaks, where everybody has an audio track of their own: the track's name, or its number counted from 1.
+    Empty where the recording has but one track, and where no track is clearly the loudest.
+    """
     @_builtins.property
     def words(self) -> _containers.RepeatedCompositeFieldContainer[Global___Word]:
         """As they were heard, whatever was edited since."""
@@ -110,10 +115,11 @@ class Segment(_message.Message):
         original_text: _builtins.str = ...,
         edited: _builtins.bool = ...,
         index: _builtins.int | None = ...,
+        speaker: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_index", b"_index", "index", b"index"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_index", b"_index", "edited", b"edited", "end_ms", b"end_ms", "index", b"index", "original_text", b"original_text", "start_ms", b"start_ms", "text", b"text", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_index", b"_index", "edited", b"edited", "end_ms", b"end_ms", "index", b"index", "original_text", b"original_text", "speaker", b"speaker", "start_ms", b"start_ms", "text", b"text", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__index: _TypeAlias = _typing.Literal["index"]  # noqa: Y015
     _WhichOneofArgType__index: _TypeAlias = _typing.Literal["_index", b"_index"]  # noqa: Y015
