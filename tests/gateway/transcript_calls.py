@@ -57,7 +57,9 @@ class Transcripts(TranscriptServiceServicer):
                 places = [(n, s, s.text.find(request.query)) for n, s in enumerate(one.segments)]
                 matches = [
                     transcript_rpc.Match(
-                        segment=transcript_pb2.Segment(start_ms=s.start_ms, end_ms=s.end_ms, text=s.text, index=n),
+                        segment=transcript_pb2.Segment(
+                            start_ms=s.start_ms, end_ms=s.end_ms, text=s.text, index=n, speaker=s.speaker
+                        ),
                         marks=[transcript_rpc.Mark(start=at, end=at + len(request.query))],
                     )
                     for n, s, at in places
