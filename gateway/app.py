@@ -4,7 +4,8 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from starlette.types import Receive, Scope, Send
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import (
     audio,
@@ -42,16 +43,17 @@ _ROUTERS = [
         health,
     )
 ]
+_SENT_BY_PAGES = ("Idempotency-Key", "If-Match", "If-None-Match", "If-Range", "Range", "X-Request-Id")
 
 
 class Assent(FastAPI):
     """FastAPI, with a short way past it and an OpenAPI description that knows our problems."""
 
-    short_way: ShortWay
+    front: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        await self.short_way(scope, receive, send)
+        await self.front(scope, receive, send)
 
     async def long_way(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request through all the layers of FastAPI and our own, which cost more than an answer does."""
@@ -91,8 +93,21 @@ def create_app(parts: Parts) -> FastAPI:
     pages.install(app, _taken())
     headers = _headers(parts.settings)
     app.add_middleware(Doorway, metrics=parts.metrics, headers=headers)
-    app.short_way = ShortWay(app.long_way, parts, headers)
+    app.front = _for_other_origins(ShortWay(app.long_way, parts, headers), parts.settings.other_origins)
     return app
+
+
+def _for_other_origins(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
+    """Around everything, so that a page of another origin can read every answer, also a refusal."""
+    if not origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=("GET", "HEAD", "POST", "PATCH", "DELETE"),
+        allow_headers=("Authorization", "Content-Type", *_SENT_BY_PAGES),
+        expose_headers=("ETag", "Accept-Ranges", "Content-Range", "Retry-After", "X-Request-Id"),
+    )
 
 
 def _headers(settings: Settings) -> dict[str, str]:

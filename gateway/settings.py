@@ -12,7 +12,9 @@ class Settings(ServiceSettings):
 
     gateway_listen: str = "0.0.0.0:8080"
     gateway_url: str
-    """Where browsers reach us: the only origin that may open WebSockets."""
+    """Where browsers reach us."""
+    cors_origins: str = ""
+    """Other origins whose pages may use the API and its WebSockets, separated by commas."""
     consent_address: str
     recording_address: str
     transcript_address: str
@@ -33,10 +35,13 @@ class Settings(ServiceSettings):
     @field_validator("gateway_url", "whereby_room_origin")
     @classmethod
     def _is_an_origin(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if value and (parts.scheme not in ("http", "https") or not parts.netloc or set(value) & set(" ;,'\"")):
-            raise ValueError("must look like https://assent.example.org")
-        return f"{parts.scheme}://{parts.netloc}" if value else ""
+        return _origin(value) if value else ""
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        # `*` would let every page on the web ask in the name of whoever has a token there.
+        return ",".join(_origin(one.strip()) for one in value.split(",") if one.strip())
 
     @field_validator("whereby_webhook_secret")
     @classmethod
@@ -47,6 +52,18 @@ class Settings(ServiceSettings):
         return value
 
     @property
+    def other_origins(self) -> tuple[str, ...]:
+        """Those of `cors_origins`, as browsers name them."""
+        return tuple(self.cors_origins.split(",")) if self.cors_origins else ()
+
+    @property
     def webhook_secrets(self) -> tuple[bytes, ...]:
         """Every secret that Whereby may sign with."""
         return tuple(part.strip().encode() for part in self.whereby_webhook_secret.get_secret_value().split(","))
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.netloc or set(value) & set(" ;,'\"*@"):
+        raise ValueError("must look like https://assent.example.org")
+    return f"{parts.scheme}://{parts.netloc}".lower()

@@ -20,6 +20,7 @@ from gateway.access import meeting_for, transcript_for
 from gateway.auth import token_missing
 from gateway.parts import Gateway, Parts
 from gateway.problems import problem_of, status_of
+from gateway.settings import Settings
 from gateway.shapes import Id
 from gateway.tokens import Identity
 from gateway.transcript_feed import TooSlow
@@ -67,7 +68,7 @@ async def _serve(
     follow: Callable[[], AsyncIterator[str]],
 ) -> None:
     try:
-        _ensure_origin(websocket, parts.settings.gateway_url)
+        _ensure_origin(websocket, parts.settings)
         identity = await parts.tokens.identify(_token(websocket))
         await allow(identity)
     except ServiceError as error:
@@ -128,9 +129,9 @@ async def _read(websocket: WebSocket) -> None:
             continue
 
 
-def _ensure_origin(websocket: WebSocket, own: str) -> None:
+def _ensure_origin(websocket: WebSocket, settings: Settings) -> None:
     # Browsers always say where a page came from; whoever says nothing is no browser.
-    if websocket.headers.get("origin", own) != own:
+    if websocket.headers.get("origin", settings.gateway_url) not in (settings.gateway_url, *settings.other_origins):
         raise PermissionDenied("pages of another origin may not connect", reason="ORIGIN_REFUSED")
 
 
