@@ -18,6 +18,7 @@ from starlette.websockets import WebSocketDisconnect
 from chassis.errors import PermissionDenied, ServiceError
 from gateway.access import meeting_for, transcript_for
 from gateway.auth import token_missing
+from gateway.frames import writer_of
 from gateway.parts import Gateway, Parts
 from gateway.problems import problem_of, status_of
 from gateway.settings import Settings
@@ -56,8 +57,9 @@ async def transcript_events(websocket: WebSocket, transcript_id: Id, gateway: Ga
     async def allow(identity: Identity) -> None:
         await transcript_for(identity, transcript_id, gateway)
 
-    after = _sequence(websocket.query_params.get("after", ""))
-    await _serve(websocket, gateway, "transcript", allow, lambda: gateway.transcript_feed.follow(transcript_id, after))
+    after, write = _sequence(websocket.query_params.get("after", "")), writer_of(websocket.scope)
+    feed = gateway.transcript_feed
+    await _serve(websocket, gateway, "transcript", allow, lambda: feed.follow(transcript_id, after, write))
 
 
 async def _serve(

@@ -46,12 +46,15 @@ class Backend:
     """The reason for which a transcript's audio is not handed out."""
     consent_runs: asyncio.Event = field(default_factory=asyncio.Event)
     """Cleared: consent_svc takes calls and answers none, like a paused process."""
+    replays_run: asyncio.Event = field(default_factory=asyncio.Event)
+    """Cleared: transcript_svc looks up what happened to a transcript, but does not answer yet."""
     streamed: int = 0
     """Bytes of audio that left."""
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
         self.consent_runs.set()
+        self.replays_run.set()
 
     def meeting(self, meeting_id: str) -> meeting_pb2.Meeting:
         """A meeting that there is."""

@@ -92,6 +92,7 @@ class Transcripts(TranscriptServiceServicer):
         if not events and request.transcript_id in self._b.queued:
             return transcript_rpc.ListTranscriptEventsResponse(events=[self._b.queued[request.transcript_id]])
         missed = [event for event in kept if event.sequence > after]
+        await self._b.replays_run.wait()
         return transcript_rpc.ListTranscriptEventsResponse(events=missed, after_sequence=after)
 
     async def GetWaveform(self, request: transcript_rpc.GetWaveformRequest, context: Context) -> Any:
