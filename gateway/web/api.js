@@ -45,6 +45,11 @@ export class Api {
     return (await this.#request("POST", path, init)).json();
   }
 
+  async patch(path, changes) {
+    const init = { body: JSON.stringify(changes), headers: { "Content-Type": "application/json" } };
+    return (await this.#request("PATCH", path, init)).json();
+  }
+
   async download(path) {
     return (await this.#request("GET", path, {}, DOWNLOAD_DEADLINE_MS)).blob();
   }

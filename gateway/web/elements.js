@@ -4,6 +4,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const STROKES = {
   check: "M3 8.5l3.2 3.2L13 4.6",
   cross: "M4 4l8 8M12 4l-8 8",
+  pencil: "M10.6 2.9l2.5 2.5L5.7 12.8l-3.2.7.7-3.2z",
 };
 
 /** `element("p", {class: "x", hidden: true}, "text", child)`; null children are left out. */

@@ -3,7 +3,7 @@
 import { element } from "./elements.js";
 import { loadWithToken, startPage } from "./page.js";
 import { signedInToken } from "./session.js";
-import { clock } from "./texts.js";
+import { TranscriptList } from "./transcript-list.js";
 
 const byId = (id) => document.querySelector(`#${id}`);
 const texts = await startPage();
@@ -21,9 +21,9 @@ await loadWithToken(byId("notice"), texts, {
 });
 
 async function show(api) {
-  const [{ rooms }, { transcripts }] = await Promise.all([api.get("/v1/rooms"), api.get("/v1/transcripts")]);
-  list("rooms", rooms.map(roomCard));
-  list("transcripts", transcripts.map(transcriptCard));
+  const [{ rooms }] = await Promise.all([api.get("/v1/rooms"), new TranscriptList(api, texts).load()]);
+  byId("rooms").replaceChildren(...rooms.map(roomCard));
+  byId("no-rooms").hidden = rooms.length > 0;
   byId("create").addEventListener("submit", (event) => {
     event.preventDefault();
     createRoom(api);
@@ -32,29 +32,8 @@ async function show(api) {
   byId("owner").hidden = false;
 }
 
-function list(name, cards) {
-  byId(name).replaceChildren(...cards);
-  byId(`no-${name}`).hidden = cards.length > 0;
-}
-
 function roomCard(room) {
   return element("li", {}, element("a", { href: `/${encodeURIComponent(room.name)}` }, room.name));
-}
-
-function transcriptCard(transcript) {
-  const title = transcript.title || texts.say("transcript.untitled", { day: texts.day(transcript.created_at) });
-  const status = transcript.status;
-  const facts = [
-    texts.say(`transcript.status_${status}`),
-    transcript.duration_ms && clock(transcript.duration_ms),
-    transcript.audio_deleted && texts.say("home.audio_deleted"),
-  ];
-  return element(
-    "li",
-    {},
-    element("a", { href: `/transcripts/${encodeURIComponent(transcript.id)}` }, title),
-    element("p", { class: "hint" }, facts.filter(Boolean).join(" · ")),
-  );
 }
 
 async function createRoom(api) {

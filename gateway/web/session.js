@@ -29,7 +29,12 @@ export function pageToken() {
 /** The token of somebody who is signed in, which says who they are in every room. */
 export function signedInToken() {
   const token = pageToken();
-  return token && claimsOf(token).aud !== PARTICIPANT_AUDIENCE ? token : null;
+  return token && isSignedIn(token) ? token : null;
+}
+
+/** Whose it is: somebody's who is signed in, not a participant's of one meeting. */
+export function isSignedIn(token) {
+  return claimsOf(token).aud !== PARTICIPANT_AUDIENCE;
 }
 
 export function keepParticipant(roomName, meetingId, token) {

@@ -47,6 +47,11 @@ export class Texts {
     }
   }
 
+  /** Who speaks: a track's name, or "Voice 2" where it has only a number. */
+  speaker(name) {
+    return /^\d+$/.test(name) ? this.say("transcript.voice", { number: name }) : name;
+  }
+
   day(time) {
     return new Date(time).toLocaleString(this.#region, { dateStyle: "medium", timeStyle: "short" });
   }

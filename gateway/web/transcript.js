@@ -3,9 +3,10 @@
 import { element } from "./elements.js";
 import { LiveEvents } from "./live.js";
 import { idFromAddress, loadWithToken, saveFile, startPage } from "./page.js";
-import { participantTokens, pageToken } from "./session.js";
+import { isSignedIn, participantTokens, pageToken } from "./session.js";
 import { clock } from "./texts.js";
 import { TranscriptAudio } from "./transcript-audio.js";
+import { TranscriptText } from "./transcript-text.js";
 
 const FINAL = new Set(["completed", "failed", "no_audio"]);
 
@@ -14,7 +15,7 @@ const id = idFromAddress();
 const path = `/v1/transcripts/${encodeURIComponent(id)}`;
 const texts = await startPage();
 let transcript;
-let segments = new Map();
+let text;
 let audio;
 
 await loadWithToken(byId("notice"), texts, {
@@ -25,7 +26,10 @@ await loadWithToken(byId("notice"), texts, {
 
 async function show(api, token) {
   transcript = await api.get(path);
-  audio = new TranscriptAudio(api, texts, transcript, { onTime: markSpoken });
+  // Whoever is signed in and may see it owns it; what they may do, the gateway decides.
+  const isOwner = isSignedIn(token);
+  text = new TranscriptText(api, path, texts, transcript, { isOwner, onPlay: (at) => audio.playFrom(at) });
+  audio = new TranscriptAudio(api, texts, transcript, { onTime: (at) => text.markSpoken(at) });
   byId("notice").hidden = true;
   byId("transcript").hidden = false;
   for (const button of byId("downloads").children) button.addEventListener("click", () => saveText(api, button));
@@ -47,7 +51,7 @@ function handlersOf(api) {
     AUDIO_DELETED: () => {
       transcript.audio_deleted = true;
       audio.showErased();
-      markPlayable();
+      text.isPlayable = false;
     },
   };
 }
@@ -60,7 +64,7 @@ function statusOf() {
 async function changeStatus(api, status) {
   if (FINAL.has(statusOf())) return;
   // Begun, perhaps for another time: what an earlier attempt heard is void.
-  if (status === "processing") clearSegments();
+  if (status === "processing") text.clear();
   if (status === statusOf()) return;
   transcript.status = status;
   if (!FINAL.has(statusOf())) {
@@ -73,13 +77,14 @@ async function changeStatus(api, status) {
 
 function showFinal() {
   showStatus();
-  clearSegments();
-  for (const segment of transcript.segments ?? []) addSegment(segment);
-  byId("downloads").hidden = segments.size === 0;
-  byId("empty").textContent = segments.size ? "" : texts.say("transcript.silent");
+  text.clear();
+  for (const segment of transcript.segments ?? []) text.add(segment);
+  text.finish();
+  byId("downloads").hidden = text.isEmpty;
+  byId("empty").textContent = text.isEmpty ? texts.say("transcript.silent") : "";
   if (transcript.audio_deleted) audio.showErased();
   else if (statusOf() === "no_audio") audio.showMissing();
-  else audio.load().then(markPlayable);
+  else audio.load().then(() => (text.isPlayable = audio.isPlayable));
 }
 
 function showStatus() {
@@ -87,7 +92,7 @@ function showStatus() {
   byId("status").textContent = texts.say(`transcript.status_${status}`);
   byId("status").dataset.state = status;
   byId("progress").hidden = FINAL.has(status);
-  byId("empty").textContent = segments.size ? "" : texts.say("transcript.empty");
+  byId("empty").textContent = text.isEmpty ? texts.say("transcript.empty") : "";
   byId("explanation").hidden = status !== "failed" && status !== "no_audio";
   if (!byId("explanation").hidden) byId("explanation").textContent = texts.say(`transcript.${status}`);
   showFacts();
@@ -120,43 +125,13 @@ function showProgress({ percent, seconds_left: secondsLeft }) {
   byId("remaining").textContent = [`${Math.round(percent)} %`, left].filter(Boolean).join(" · ");
 }
 
-function clearSegments() {
-  segments = new Map();
-  byId("segments").replaceChildren();
-}
-
 /** Only an edited segment has an index; what was heard is all there once the transcript is final. */
 function showSegment(segment) {
-  if (segment.index !== undefined) showEdited(segment);
-  else if (!FINAL.has(statusOf())) addSegment(segment);
-}
-
-function showEdited(segment) {
-  const shown = segments.get(segment.start_ms);
-  if (shown) shown.line.querySelector("p").textContent = segment.text;
-}
-
-/** Events may be replayed from the start: a segment is known by when it begins. */
-function addSegment(segment) {
-  if (segments.has(segment.start_ms)) return;
-  const time = element("button", { type: "button", class: "time", disabled: true }, clock(segment.start_ms));
-  time.setAttribute("aria-label", texts.say("transcript.jump", { time: clock(segment.start_ms) }));
-  time.addEventListener("click", () => audio.playFrom(segment.start_ms));
-  const line = element("li", {}, time, element("p", {}, segment.text));
-  segments.set(segment.start_ms, { segment, line, time });
-  byId("segments").append(line);
-  byId("empty").textContent = "";
-}
-
-function markPlayable() {
-  for (const { time } of segments.values()) time.disabled = !audio.isPlayable;
-}
-
-function markSpoken(milliseconds) {
-  for (const { segment, line } of segments.values()) {
-    const isSpoken = segment.start_ms <= milliseconds && milliseconds < segment.end_ms;
-    if (isSpoken) line.setAttribute("aria-current", "time");
-    else line.removeAttribute("aria-current");
+  if (segment.index !== undefined) {
+    text.change(segment);
+  } else if (!FINAL.has(statusOf())) {
+    text.add(segment);
+    byId("empty").textContent = "";
   }
 }
 

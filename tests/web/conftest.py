@@ -13,7 +13,8 @@ import uvicorn
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from deploy.local.browser import chromium
-from tests.web.fake_gateway import OWNER_TOKEN, FakeGateway
+from tests.web.fake_gateway import FakeGateway
+from tests.web.fake_tokens import OWNER_TOKEN
 from tests.web.whereby_room import WherebyRoom
 
 LAUNCH = (

@@ -7,7 +7,6 @@ import uuid
 from collections import defaultdict
 from typing import Any
 
-import jwt
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -15,11 +14,9 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tests.web.fake_meeting import NOTICES, Answered, FakeMeeting
+from tests.web.fake_tokens import OWNER, claims_of, participant_token, receipt_token
+from tests.web.fake_transcripts import edited, found
 from tests.web.pages import with_pages
-
-SECRET = "a-secret-of-the-fake-that-is-long-enough"
-OWNER = "owner-demo"
-OWNER_TOKEN = jwt.encode({"iss": "fake", "aud": "assent", "sub": OWNER}, SECRET, "HS256")
 
 
 class Problem(Exception):
@@ -41,6 +38,9 @@ class FakeGateway:
         self.transcripts: dict[str, dict[str, Any]] = {}
         self.audio: dict[str, bytes] = {}
         self.withheld: dict[str, tuple[int, str]] = {}  # transcript id -> status and reason instead of its audio
+        self.queries: list[str] = []
+        self.page_size = 50
+        self.edits_fail_with: tuple[int, str] | None = None
         self.events: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.sockets: dict[str, set[WebSocket]] = defaultdict(set)
         self.listened: dict[str, list[int]] = defaultdict(list)  # after which number each line was opened
@@ -61,6 +61,8 @@ class FakeGateway:
             Route("/v1/recordings/{id}/certificate", self.get_certificate),
             Route("/v1/transcripts", self.list_transcripts),
             Route("/v1/transcripts/{id}", self.get_transcript),
+            Route("/v1/transcripts/{id}", self.change_transcript, methods=["PATCH"]),
+            Route("/v1/transcripts/{id}/segments/{index:int}", self.edit_segment, methods=["PATCH"]),
             Route("/v1/transcripts/{id}/text", self.get_text),
             Route("/v1/transcripts/{id}/audio/{file}", self.get_audio),
             WebSocketRoute("/v1/meetings/{id}/events", self.follow),
@@ -170,10 +172,33 @@ class FakeGateway:
 
     async def list_transcripts(self, request: Request) -> Response:
         self._require_owner(request)
-        return JSONResponse({"transcripts": list(self.transcripts.values()), "next_page_token": ""})
+        self.queries.append(request.query_params.get("query", ""))
+        listed = found(self.transcripts.values(), self.queries[-1])
+        at = int(request.query_params.get("page_token", "0"))
+        end = at + self.page_size
+        token = str(end) if end < len(listed) else ""
+        return JSONResponse({"transcripts": listed[at:end], "next_page_token": token})
 
     async def get_transcript(self, request: Request) -> Response:
         return JSONResponse(self._transcript(request))
+
+    async def change_transcript(self, request: Request) -> Response:
+        self._require_owner(request)
+        transcript = self._transcript(request)
+        transcript.update(await request.json())
+        return JSONResponse(transcript)
+
+    async def edit_segment(self, request: Request) -> Response:
+        self._require_owner(request)
+        transcript = self._transcript(request)
+        if transcript["locked"]:
+            raise Problem(409, "TRANSCRIPT_LOCKED", "it is locked: unlock it first")
+        if self.edits_fail_with:
+            raise Problem(*self.edits_fail_with, "no edit is taken")
+        segment = edited(transcript["segments"][request.path_params["index"]], (await request.json())["text"])
+        transcript["segments"][segment["index"]] = segment
+        await self.emit(transcript["id"], "TRANSCRIPT", **segment)
+        return JSONResponse(segment)
 
     async def get_text(self, request: Request) -> Response:
         segments = self._transcript(request)["segments"]
@@ -191,7 +216,7 @@ class FakeGateway:
         """Replay, then live; the token comes as a subprotocol."""
         subprotocols = socket.scope["subprotocols"]
         token = next((each.removeprefix("bearer.") for each in subprotocols if each.startswith("bearer.")), None)
-        if token is None or "assent.v1" not in subprotocols or _claims(token) is None:
+        if token is None or "assent.v1" not in subprotocols or claims_of(token) is None:
             await socket.close(4401)
             return
         await socket.accept("assent.v1")
@@ -242,7 +267,7 @@ class FakeGateway:
         header = request.headers.get("Authorization", "")
         if not header:
             return None
-        claims = _claims(header.removeprefix("Bearer "))
+        claims = claims_of(header.removeprefix("Bearer "))
         if claims is None:
             raise Problem(401, "TOKEN_INVALID", "the token is not valid")
         if claims["aud"] == "assent-receipt" and "/consent" not in request.url.path:
@@ -262,25 +287,6 @@ class FakeGateway:
     def _consent(self, meeting: FakeMeeting, participant: str) -> dict[str, Any]:
         answer = meeting.answers.get(participant)
         return {"meeting_id": meeting.id, "answer": answer and answer.shown(), "counts": meeting.counts()}
-
-
-def participant_token(meeting_id: str, participant: str) -> str:
-    """A token as the gateway issues it when a meeting is opened."""
-    claims = {"iss": "assent", "aud": "assent-participant", "sub": participant, "meeting_id": meeting_id}
-    return jwt.encode(claims, SECRET, "HS256")
-
-
-def receipt_token(meeting_id: str, participant: str) -> str:
-    """The token in a receipt's link."""
-    claims = {"iss": "assent", "aud": "assent-receipt", "sub": participant, "meeting_id": meeting_id}
-    return jwt.encode(claims, SECRET, "HS256")
-
-
-def _claims(token: str) -> dict[str, Any] | None:
-    try:
-        return jwt.decode(token, SECRET, ["HS256"], audience=["assent", "assent-participant", "assent-receipt"])
-    except jwt.InvalidTokenError:
-        return None
 
 
 async def _problem(_: Request, problem: Exception) -> Response:

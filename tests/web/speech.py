@@ -17,6 +17,12 @@ def segments() -> list[dict[str, Any]]:
     return [{"start_ms": start, "end_ms": end, "text": text, "words": []} for start, end, text in WORDS]
 
 
+def stored(heard: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Segments as they are shown once the transcript is complete."""
+    shown = {"edited": False, "original_text": None, "speaker": ""}
+    return [{**shown, "index": index, **segment} for index, segment in enumerate(heard)]
+
+
 def transcript(transcript_id: str, status: str, **changed: Any) -> dict[str, Any]:
     """A transcript in a given state, with its words only where it is complete."""
     return {
@@ -30,7 +36,7 @@ def transcript(transcript_id: str, status: str, **changed: Any) -> dict[str, Any
         "reviewed": False,
         "locked": False,
         "audio_deleted": False,
-        "segments": segments() if status == "completed" else [],
+        "segments": stored(segments()) if status == "completed" else [],
         "created_at": "2026-11-22T10:31:00Z",
         **changed,
     }

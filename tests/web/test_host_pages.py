@@ -7,8 +7,9 @@ from playwright.async_api import Page, expect
 
 from tests.eventually import eventually
 from tests.web.conftest import Site
-from tests.web.fake_gateway import FakeGateway, participant_token
+from tests.web.fake_gateway import FakeGateway
 from tests.web.fake_meeting import FakeMeeting
+from tests.web.fake_tokens import participant_token
 from tests.web.question import NO, YES, question
 from tests.web.speech import transcript
 

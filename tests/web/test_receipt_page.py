@@ -8,8 +8,9 @@ import pytest
 from playwright.async_api import BrowserContext, Locator, Page, Request, Route, expect
 
 from tests.web.conftest import Site
-from tests.web.fake_gateway import FakeGateway, participant_token, receipt_token
+from tests.web.fake_gateway import FakeGateway
 from tests.web.fake_meeting import Answered, FakeMeeting
+from tests.web.fake_tokens import participant_token, receipt_token
 from tests.web.question import NO, YES, answers_sent, enter, fail_answers, question
 from tests.web.test_texts import LANGUAGES
 

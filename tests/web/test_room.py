@@ -6,7 +6,8 @@ import re
 from playwright.async_api import BrowserContext, Page, Route, expect
 
 from tests.web.conftest import Site, listen_for_complaints, serve, site_with_room
-from tests.web.fake_gateway import OWNER_TOKEN, FakeGateway
+from tests.web.fake_gateway import FakeGateway
+from tests.web.fake_tokens import OWNER_TOKEN
 from tests.web.question import enter, question, stored_answer
 from tests.web.whereby_room import WherebyRoom
 

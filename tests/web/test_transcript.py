@@ -7,7 +7,8 @@ from playwright.async_api import Page, expect
 
 from tests.eventually import eventually
 from tests.web.conftest import Site
-from tests.web.fake_gateway import FakeGateway, participant_token
+from tests.web.fake_gateway import FakeGateway
+from tests.web.fake_tokens import participant_token
 from tests.web.speech import WORDS, mp3, segments, transcript
 
 ID = "transcript-1"

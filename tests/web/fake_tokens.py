@@ -1,0 +1,29 @@
+"""Tokens of the gateway in memory: an owner's, participants', receipts'."""
+
+from typing import Any
+
+import jwt
+
+SECRET = "a-secret-of-the-fake-that-is-long-enough"
+OWNER = "owner-demo"
+OWNER_TOKEN = jwt.encode({"iss": "fake", "aud": "assent", "sub": OWNER}, SECRET, "HS256")
+
+
+def participant_token(meeting_id: str, participant: str) -> str:
+    """A token as the gateway issues it when a meeting is opened."""
+    claims = {"iss": "assent", "aud": "assent-participant", "sub": participant, "meeting_id": meeting_id}
+    return jwt.encode(claims, SECRET, "HS256")
+
+
+def receipt_token(meeting_id: str, participant: str) -> str:
+    """The token in a receipt's link."""
+    claims = {"iss": "assent", "aud": "assent-receipt", "sub": participant, "meeting_id": meeting_id}
+    return jwt.encode(claims, SECRET, "HS256")
+
+
+def claims_of(token: str) -> dict[str, Any] | None:
+    """What a token says of itself; None where it is none of ours."""
+    try:
+        return jwt.decode(token, SECRET, ["HS256"], audience=["assent", "assent-participant", "assent-receipt"])
+    except jwt.InvalidTokenError:
+        return None

@@ -1,0 +1,36 @@
+"""What the gateway in memory knows of transcripts: which of them fit a query, and what an edit makes of a segment."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+
+def found(transcripts: Iterable[dict[str, Any]], query: str) -> list[dict[str, Any]]:
+    """All of them without a query; else those with a segment that holds all its words, with the places of them."""
+    wanted = set(re.findall(r"\w+", query.casefold()))
+    if not wanted:
+        return [{**transcript, "matches": []} for transcript in transcripts]
+    hits = [{**transcript, "matches": _matches(transcript["segments"], wanted)} for transcript in transcripts]
+    return [hit for hit in hits if hit["matches"]]
+
+
+def edited(segment: dict[str, Any], text: str) -> dict[str, Any]:
+    """The segment with another text; what was heard stays."""
+    heard = segment["original_text"] or segment["text"]
+    changed = text != heard
+    return {**segment, "text": text, "edited": changed, "original_text": heard if changed else None}
+
+
+def _matches(segments: list[dict[str, Any]], wanted: set[str]) -> list[dict[str, Any]]:
+    return [
+        {
+            **{key: segment[key] for key in ("index", "start_ms", "end_ms", "text", "speaker")},
+            "marks": [
+                {"start": word.start(), "end": word.end()}
+                for word in re.finditer(r"\w+", segment["text"])
+                if word[0].casefold() in wanted
+            ],
+        }
+        for segment in segments
+        if wanted <= set(re.findall(r"\w+", segment["text"].casefold()))
+    ]
