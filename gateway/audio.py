@@ -1,21 +1,25 @@
 """A transcript's audio over HTTP, for as long as it may be heard: mp3 with ranges, and its waveform."""
 
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
+import structlog
 from assent.transcript.v1 import transcript_service_pb2 as rpc
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from chassis.errors import OutOfRange
+from chassis.errors import FailedPrecondition, OutOfRange, ServiceError
 from gateway.access import transcript_for
 from gateway.auth import Known
+from gateway.doorway import CutOff
 from gateway.parts import Gateway, Parts
 from gateway.problems import may_fail, problem, problem_of
 from gateway.ranges import ByteRange, names, parse_range
 from gateway.shapes import Id
 
+log = structlog.get_logger()
 router = APIRouter(tags=["transcripts"])
 
 STREAM_SECONDS = 3600.0
@@ -109,6 +113,11 @@ async def _stream(transcript_id: str, part: ByteRange | None, parts: Parts) -> A
                 yield first.data
             async for chunk in chunks:
                 yield chunk.data
+        except ServiceError as error:
+            # Erased, or withheld, while it was heard: that is as it must be. Anything else is not.
+            level = logging.INFO if isinstance(error, FailedPrecondition) else logging.WARNING
+            log.log(level, "audio_cut_off", transcript_id=transcript_id, reason=error.reason)
+            raise CutOff from None
         finally:
             call.cancel()  # the listener may have gone before the end
 

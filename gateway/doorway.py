@@ -26,6 +26,10 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _QUIET = {"/healthz", "/readyz", "/metrics"}
 
 
+class CutOff(Exception):
+    """A response that has begun cannot go on, and why is logged: only a broken connection tells so to the client."""
+
+
 class Figures:
     """Counts and logs requests when they are answered."""
 
@@ -94,6 +98,8 @@ class Doorway:
 
         try:
             await self._answer(scope, receive, sent)
+        except CutOff:
+            raise
         except Exception as error:
             log.error("request_failed", method=scope["method"], route=_route(scope), exc_info=error)
             if status:

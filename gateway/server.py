@@ -1,6 +1,7 @@
 """Serves the application over HTTP and WebSockets, and ends gracefully."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from chassis.server import signalled
+from gateway.doorway import CutOff
 from gateway.frames import FramesProtocol
 
 log = structlog.get_logger()
@@ -58,6 +60,7 @@ class HttpServer:
             )
         )
         self._serving: asyncio.Task[None] | None = None
+        logging.getLogger("uvicorn.error").addFilter(_is_news)
 
     async def __aenter__(self) -> Self:
         self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="http")
@@ -74,6 +77,11 @@ class HttpServer:
         """Serve until SIGTERM or SIGINT, then let requests in flight finish (10 s at most)."""
         async with self:
             await signalled()
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    # uvicorn must see the error to break the connection, and would write down all that it came through.
+    return not (record.exc_info and isinstance(record.exc_info[1], CutOff))
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -7,6 +7,7 @@ import pytest
 from assent.transcript.v1 import transcript_pb2
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from chassis.errors import OutOfRange, Unavailable
 from gateway.ranges import parse_range
@@ -123,7 +124,9 @@ async def test_d2_who_has_the_audio_is_not_told_that_it_is_unchanged_once_it_is_
         assert (reply.status_code, reply.json()["reason"]) == (410, "AUDIO_DELETED")
 
 
-async def test_d2_a_stream_that_runs_when_the_audio_is_erased_ends(stack: Stack, mp3: str) -> None:
+async def test_d2_a_stream_that_runs_when_the_audio_is_erased_ends(
+    stack: Stack, mp3: str, caplog: pytest.LogCaptureFixture
+) -> None:
     stack.backend.audio["t-audio"] = AUDIO * 400  # more than sockets and windows hold
     received: list[int] = []
 
@@ -132,11 +135,18 @@ async def test_d2_a_stream_that_runs_when_the_audio_is_erased_ends(stack: Stack,
             stack.backend.withheld["t-audio"] = "AUDIO_DELETED"
             received.append(len(chunk))
 
-    async with httpx.AsyncClient(base_url=stack.url) as http, http.stream("GET", mp3, headers=stack.owner()) as reply:
-        assert reply.headers["content-length"] == str(SIZE * 400)
-        with pytest.raises(httpx.RemoteProtocolError):
-            await listen(reply)
+    with capture_logs() as logs:
+        async with (
+            httpx.AsyncClient(base_url=stack.url) as http,
+            http.stream("GET", mp3, headers=stack.owner()) as reply,
+        ):
+            assert reply.headers["content-length"] == str(SIZE * 400)
+            with pytest.raises(httpx.RemoteProtocolError):
+                await listen(reply)
     assert 0 < sum(received) < 20_000_000
+    cut = {"event": "audio_cut_off", "log_level": "info", "transcript_id": "t-audio", "reason": "AUDIO_DELETED"}
+    assert [line for line in logs if line["event"] != "request"] == [cut]
+    assert [record for record in caplog.records if record.name.startswith("uvicorn")] == []
 
 
 async def test_if_range_of_another_version_gives_the_whole(stack: Stack, mp3: str) -> None:
