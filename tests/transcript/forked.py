@@ -13,7 +13,7 @@ from typing import Any
 import uvloop
 
 import transcript_svc.__main__ as service
-from chassis import bus
+from chassis.bus import consuming
 from chassis.settings import load
 from tests.forking import serve, write_to
 from transcript_svc import transcription
@@ -65,7 +65,7 @@ def live(said: dict[str, Any]) -> int:
     setattr(service, "recogniser", ears)  # noqa: B010  # mypy knows that it is another's
     transcription.HOLD = timedelta(seconds=life.hold)
     transcription.SIGN_OF_LIFE_SECONDS = life.hold / 4
-    bus.ACK_WAIT = life.hold * 1.25
+    consuming.ACK_WAIT = life.hold * 1.25
     uvloop.run(service.serve(load(Settings)))
     return 0
 

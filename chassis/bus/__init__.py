@@ -7,46 +7,33 @@ starting or answering while NATS is away.
 """
 
 import asyncio
-import logging
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Self
 
 import nats.errors
 import structlog
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamConfig
+from nats.js.api import StreamConfig
 from nats.js.errors import Error as JetStreamError
-from nats.js.errors import FetchTimeoutError, NoStreamResponseError, NotFoundError
+from nats.js.errors import NoStreamResponseError, NotFoundError
 
-from chassis.errors import InvalidArgument, ServiceError, Unavailable
-from chassis.telemetry import headers, span
+from chassis.bus.consuming import ACK_WAIT, Consumer, Delivery, M, answer, brief, parse
+from chassis.errors import Unavailable
+from chassis.telemetry import headers
+
+__all__ = ["ACK_WAIT", "Bus", "Delivery"]
 
 log = structlog.get_logger()
-M = TypeVar("M", bound=Message)
 _Take = Callable[[JetStreamContext.PullSubscription], Awaitable[None]]
 
-ACK_WAIT = 15.0
-"""Seconds after which an event goes to another consumer, unless its own says that it is still at work."""
-_LONGEST_DELAY = 30.0
-_PULL = 3.0
-_PULL_WAITING = 0.1
-_NOTEWORTHY = 3
 _KEEP = 14 * 24 * 3600.0
 _DUPLICATES = 2 * 3600.0
-
-
-class Delivery(Generic[M]):
-    """One event as it was handed to a consumer; `attempt` counts its deliveries from 1."""
-
-    def __init__(self, message: M, attempt: int) -> None:
-        self.message = message
-        self.attempt = attempt
 
 
 class Bus:
@@ -74,7 +61,7 @@ class Bus:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         # Whoever shares our names need not wait for our silence. Only now: before, our own requests got them again.
         for one in self._unfinished:
-            await _answer(one.nak)
+            await answer(one.nak)
         if self._nats.is_connected:
             with suppress(nats.errors.Error, TimeoutError):
                 await self._nats.drain()
@@ -127,13 +114,8 @@ class Bus:
         An event is acknowledged when `handle` returns and comes again, ever later up to 30 s, when it raises.
         Processes that use the same name share the events.
         """
-        durable = f"{consumer}-{kind.DESCRIPTOR.name}"
-
-        async def take(events: JetStreamContext.PullSubscription) -> None:
-            for received in await _fetch(events):
-                await self._handle(kind, durable, received, handle)
-
-        self._start(kind, durable, take, at_once)
+        named = self._consumer(kind, consumer)
+        self._start(named, lambda events: named.take(events, handle), at_once)
 
     def consume_together(
         self, kind: type[M], *, consumer: str, handle: Callable[[Sequence[M]], Awaitable[None]], most: int = 200
@@ -143,20 +125,15 @@ class Bus:
         For a handler to whom a hundred events may mean one piece of work. Where it raises, each of them goes its own
         way as under `consume`, so that one that fails does not hold up the others.
         """
-        durable = f"{consumer}-{kind.DESCRIPTOR.name}"
-
-        async def take(events: JetStreamContext.PullSubscription) -> None:
-            if received := await _fetch_waiting(events, most):
-                await self._handle_together(kind, durable, received, handle)
-
-        self._start(kind, durable, take, at_once=1)
+        named = self._consumer(kind, consumer)
+        self._start(named, lambda events: named.take_together(events, most, handle), at_once=1)
 
     def listen(self, kind: type[M], handle: Callable[[M], Awaitable[None]]) -> None:
         """Hand to `handle` what is published from now on: no replay, no acknowledgement, every process its own."""
 
         async def on_message(received: Msg) -> None:
             try:
-                await handle(_parse(kind, received))
+                await handle(parse(kind, received))
             except Exception as error:
                 log.error("event_failed", subject=received.subject, exc_info=error)
 
@@ -204,147 +181,40 @@ class Bus:
                 await self._ensure_stream(subject)
                 return
             except (nats.errors.Error, JetStreamError, OSError, TimeoutError) as error:
-                log.warning("stream_not_ensured", subject=subject, error=_brief(error))
+                log.warning("stream_not_ensured", subject=subject, error=brief(error))
                 await asyncio.sleep(0.5)
 
-    def _start(self, kind: type[M], durable: str, take: _Take, at_once: int) -> None:
-        work = self._consume(kind, durable, take, at_once)
-        self._tasks.append(asyncio.create_task(work, name=f"bus {durable}"))
+    def _consumer(self, kind: type[M], name: str) -> Consumer[M]:
+        return Consumer(kind, f"{name}-{kind.DESCRIPTOR.name}", self._unfinished)
 
-    async def _consume(self, kind: type[M], durable: str, take: _Take, at_once: int) -> None:
+    def _start(self, consumer: Consumer[M], take: _Take, at_once: int) -> None:
+        work = self._consume(consumer, take, at_once)
+        self._tasks.append(asyncio.create_task(work, name=f"bus {consumer.durable}"))
+
+    async def _consume(self, consumer: Consumer[M], take: _Take, at_once: int) -> None:
         await self._connected.wait()
         async with asyncio.TaskGroup() as group:
             for _ in range(at_once):
-                group.create_task(self._work(kind, durable, take))
+                group.create_task(self._work(consumer, take))
 
-    async def _work(self, kind: type[M], durable: str, take: _Take) -> None:
+    async def _work(self, consumer: Consumer[M], take: _Take) -> None:
         while not self._closing:
             try:
-                events = await self._subscribe(kind, durable)
+                events = await self._subscribe(consumer)
                 try:
                     while not self._closing:
                         await take(events)
                 finally:
-                    await _answer(events.unsubscribe)
+                    await answer(events.unsubscribe)
             except (nats.errors.Error, JetStreamError, OSError, TimeoutError) as error:
-                log.warning("consumer_interrupted", durable=durable, error=_brief(error))
+                log.warning("consumer_interrupted", durable=consumer.durable, error=brief(error))
                 await asyncio.sleep(0.5)
 
-    async def _subscribe(self, kind: type[M], durable: str) -> JetStreamContext.PullSubscription:
-        subject = kind.DESCRIPTOR.full_name
-        stream = await self._ensure_stream(subject)
-        config = ConsumerConfig(
-            durable_name=durable,
-            filter_subject=subject,
-            deliver_policy=DeliverPolicy.ALL,
-            ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=ACK_WAIT,
-            max_deliver=-1,
-            max_ack_pending=1000,
+    async def _subscribe(self, consumer: Consumer[M]) -> JetStreamContext.PullSubscription:
+        stream = await self._ensure_stream(consumer.subject)
+        return await self._nats.jetstream().pull_subscribe(
+            consumer.subject, durable=consumer.durable, stream=stream, config=consumer.config()
         )
-        return await self._nats.jetstream().pull_subscribe(subject, durable=durable, stream=stream, config=config)
-
-    async def _handle(
-        self, kind: type[M], durable: str, received: Msg, handle: Callable[[Delivery[M]], Awaitable[None]]
-    ) -> None:
-        attempt = received.metadata.num_delivered or 1
-        message = await _read(kind, durable, received)
-        if message is None:
-            return
-        still_working = asyncio.create_task(_keep_alive(received))
-        try:
-            with span(f"consume {durable}", received.headers):
-                await handle(Delivery(message, attempt))
-        except InvalidArgument as error:
-            # It would fail the same way for ever.
-            log.error("event_refused", durable=durable, attempt=attempt, error=_brief(error))
-            await _answer(received.term)
-        except Exception as error:
-            delay = min(0.25 * 2 ** min(attempt, 10), _LONGEST_DELAY)
-            # Once or twice is the ordinary course: the owner was busy with the same thing.
-            level = logging.INFO if attempt < _NOTEWORTHY and isinstance(error, ServiceError) else logging.WARNING
-            log.log(level, "event_deferred", durable=durable, attempt=attempt, seconds=delay, error=_brief(error))
-            await _answer(lambda: received.nak(delay=delay))
-        except asyncio.CancelledError:
-            self._unfinished.append(received)
-            raise
-        else:
-            await _answer(received.ack)
-        finally:
-            still_working.cancel()
-
-    async def _handle_together(
-        self, kind: type[M], durable: str, received: list[Msg], handle: Callable[[Sequence[M]], Awaitable[None]]
-    ) -> None:
-        still_working = asyncio.create_task(_keep_alive(*received))
-        read = [(one, message) for one in received if (message := await _read(kind, durable, one)) is not None]
-        try:
-            with span(f"consume {durable}", received[0].headers if len(received) == 1 else None):
-                await handle([message for _, message in read])
-        except Exception as error:
-            still_working.cancel()  # each is kept alive by itself from here on
-            log.info("events_separated", durable=durable, count=len(read), error=_brief(error))
-            for one, _ in read:
-                await self._handle(kind, durable, one, lambda delivery: handle([delivery.message]))
-        except asyncio.CancelledError:
-            self._unfinished += received
-            raise
-        else:
-            for one, _ in read:
-                await _answer(one.ack)
-        finally:
-            still_working.cancel()
-
-
-async def _fetch(events: JetStreamContext.PullSubscription) -> list[Msg]:
-    # The server's heartbeats tell a quiet subject (nothing to do) from a consumer that is gone (subscribe again).
-    try:
-        return await events.fetch(1, timeout=_PULL, heartbeat=_PULL / 3)
-    except FetchTimeoutError:
-        return []
-
-
-async def _fetch_waiting(events: JetStreamContext.PullSubscription, most: int) -> list[Msg]:
-    """One event as soon as there is one, and with it those that wait behind it."""
-    received = await _fetch(events)
-    waiting = min(received[0].metadata.num_pending, most - 1) if received else 0
-    if waiting:
-        with suppress(FetchTimeoutError):  # somebody else of our name took them
-            received += await events.fetch(waiting, timeout=_PULL_WAITING)
-    return received
-
-
-async def _keep_alive(*received: Msg) -> None:
-    while True:
-        await asyncio.sleep(ACK_WAIT / 3)
-        for one in received:
-            await _answer(one.in_progress)
-
-
-async def _answer(send: Callable[[], Awaitable[object]]) -> None:
-    # Lost answers are harmless: the event comes again and its handler may run twice.
-    try:
-        await send()
-    except (nats.errors.Error, OSError) as error:
-        log.warning("nats_send_lost", error=_brief(error))
-
-
-async def _read(kind: type[M], durable: str, received: Msg) -> M | None:
-    """The event in a message; None, and never sent again, where it cannot be read."""
-    try:
-        return _parse(kind, received)
-    except DecodeError as error:
-        log.error("event_unreadable", durable=durable, error=str(error))
-        await _answer(received.term)
-        return None
-
-
-def _parse(kind: type[M], received: Msg) -> M:
-    return kind.FromString(received.data)
-
-
-def _brief(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 def _unavailable() -> Unavailable:
