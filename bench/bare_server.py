@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from abc import ABC, abstractmethod
 from typing import cast
 
 import uvloop
@@ -10,11 +11,16 @@ _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n"
 
 
 class Connection(asyncio.Protocol):
-    """One client's connection. A subclass answers each request with one `reply`."""
+    """One client's connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by class
-        self._read = b""
+
+
+class HttpConnection(Connection, ABC):
+    """One client's connection that speaks as much of HTTP as is needed: each request is answered by one `reply`."""
+
+    _read = b""
 
     def data_received(self, data: bytes) -> None:
         self._read += data
@@ -25,9 +31,9 @@ class Connection(asyncio.Protocol):
             self._read = b""
             self.answer(first.split(b" ", 2)[1].decode(), headers, body)
 
+    @abstractmethod
     def answer(self, target: str, headers: dict[bytes, bytes], body: bytes) -> None:
         """Answer a request to this path and query; names and values of headers are in small letters."""
-        raise NotImplementedError
 
     def reply(self, body: bytes, content_type: bytes) -> None:
         """Send a 200."""

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.lengthened import lengthened, short
-from bench.processes import usage
+from bench.processes import of_every_process, usage
 from transcript_svc import media
 from transcript_svc.audio_files import MP3_QUALITY, MP3_RATES
 
@@ -138,17 +138,15 @@ class _Peak:
     mebibytes = 0.0
 
     async def __call__(self, done_ms: int, total_ms: int) -> None:
-        self._look()
+        self.mebibytes = max(self.mebibytes, *of_every_process(_decoders_peak))
 
-    def _look(self) -> None:
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                command, status = (folder / "cmdline").read_bytes(), (folder / "status").read_text()
-            except OSError:  # it ended meanwhile
-                continue
-            fields = dict(line.split(":", 1) for line in status.splitlines())
-            if b"transcript_svc.decoding" in command and int(fields["PPid"]) == os.getpid():
-                self.mebibytes = max(self.mebibytes, int(fields["VmHWM"].split()[0]) / 1024)
+
+def _decoders_peak(folder: Path) -> float:
+    """In mebibytes; 0 for a process that is no decoder of ours."""
+    command, status = (folder / "cmdline").read_bytes(), (folder / "status").read_text()
+    fields = dict(line.split(":", 1) for line in status.splitlines())
+    is_ours = b"transcript_svc.decoding" in command and int(fields["PPid"]) == os.getpid()
+    return int(fields["VmHWM"].split()[0]) / 1024 if is_ours else 0.0
 
 
 async def _ignore(done_ms: int, total_ms: int) -> None:

@@ -3,11 +3,13 @@
 import os
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 _TICK = os.sysconf("SC_CLK_TCK")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,23 @@ class _Spent:
 
 def usage(groups: Mapping[str, int | None]) -> Usage:
     """What each group has used so far: the process with this pid and all that it started, ended ones too."""
-    processes = dict(_processes())
+    processes = dict(of_every_process(_spent))
     children = defaultdict(list)
     for pid, spent in processes.items():
         children[spent.parent].append(pid)
     used = {name: _of_tree(pid, processes, children) for name, pid in groups.items() if pid}
     return Usage(time.perf_counter(), used, _machine())
+
+
+def of_every_process(read: Callable[[Path], T]) -> list[T]:
+    """What `read` makes of the folder under /proc of every process that does not end meanwhile."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            found.append(read(folder))
+        except OSError:  # it ended meanwhile
+            continue
+    return found
 
 
 def _of_tree(root: int, processes: Mapping[int, _Spent], children: Mapping[int, list[int]]) -> float:
@@ -57,16 +70,10 @@ def _of_tree(root: int, processes: Mapping[int, _Spent], children: Mapping[int, 
     return spent
 
 
-def _processes() -> list[tuple[int, _Spent]]:
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            # The name in parentheses may hold spaces: fields are counted from behind it.
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:  # it ended meanwhile
-            continue
-        found.append((int(folder.name), _Spent(int(fields[1]), sum(map(int, fields[11:15])) / _TICK)))
-    return found
+def _spent(folder: Path) -> tuple[int, _Spent]:
+    # The name in parentheses may hold spaces: fields are counted from behind it.
+    fields = (folder / "stat").read_text().rpartition(")")[2].split()
+    return int(folder.name), _Spent(int(fields[1]), sum(map(int, fields[11:15])) / _TICK)
 
 
 def _machine() -> float:

@@ -8,13 +8,13 @@ import json
 from collections import deque
 from typing import Any, ClassVar
 
-from bench.bare_server import Connection, serve
+from bench.bare_server import HttpConnection, serve
 
 _EMPTY_SECONDS = 0.05
 """How long it keeps whoever asks while there is nothing."""
 
 
-class _Queue(Connection):
+class _Queue(HttpConnection):
     waiting: ClassVar[deque[str]] = deque()
     in_flight: ClassVar[dict[str, str]] = {}
     handed_out = 0

@@ -11,7 +11,7 @@ from collections import defaultdict
 from typing import ClassVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from bench.bare_server import Connection, serve
+from bench.bare_server import HttpConnection, serve
 
 _NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 _VERSION = (
@@ -23,7 +23,7 @@ _TO_DELETE = re.compile(r"<Key>([^<]*)</Key><VersionId>([^<]*)</VersionId>")
 _numbers = itertools.count(1)
 
 
-class _Buckets(Connection):
+class _Buckets(HttpConnection):
     # Versions by bucket and key; a dictionary, because what is deleted is found by its name.
     versions: ClassVar[dict[str, dict[str, dict[str, None]]]] = defaultdict(dict)
 
