@@ -80,7 +80,7 @@ status: setup  ## Show what runs, where, and its log.
 demo: setup  ## The main job on a real recording, told as a story.
 	@$(RUN)python -m deploy.demo
 
-bench: setup  ## Measure, as ratios to a named peer in the same run. ARGS="answers", "verdict", "intake", "erasure", "words" or "media" picks one.
+bench: setup  ## Measure, as ratios to a named peer in the same run. ARGS="answers", "verdict", "intake", "erasure", "listeners", "words" or "media" picks one.
 	@$(RUN)python -m bench $(ARGS)
 
 k8s-check: setup  ## Render and validate the Kubernetes manifests, offline.

@@ -7,13 +7,13 @@ import tempfile
 
 import uvloop
 
-from bench import answers, erasure, intake, media, verdict, words
+from bench import answers, erasure, intake, listeners, media, verdict, words
 from bench.contenders import Scale
 from chassis import logs
 from deploy.local import PartError, Postgres, Stack
 from deploy.local.stack import ALL
 
-MEASURED = ("answers", "verdict", "intake", "erasure", "words", "media")
+MEASURED = ("answers", "verdict", "intake", "erasure", "listeners", "words", "media")
 PARTS = {
     "verdict": ("postgres",),
     "intake": ("postgres", "moto"),
@@ -31,8 +31,9 @@ def main() -> int:
     logs.configure("bench", "WARNING")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leave by the way that stops the stack
     wanted, scale = _arguments()
+    listeners.allow_files()  # before what inherits it is started
     with tempfile.TemporaryDirectory(prefix="assent-bench-") as folder:
-        stack = Stack(folder, parts=PARTS.get(wanted, ALL), environ={})
+        stack = Stack(folder, parts=PARTS.get(wanted, ALL), environ={"ASSENT_ANSWERS_PER_MINUTE": "0"})
         postgres = stack.parts["postgres"]
         assert isinstance(postgres, Postgres)
         postgres.connections = CONNECTIONS
@@ -54,6 +55,8 @@ async def _measure(stack: Stack, postgres: Postgres, wanted: str, scale: Scale) 
         failed |= await intake.measure(stack, intake.Sizes(rounds=scale.rounds))
     if wanted in ("all", "erasure"):
         failed |= await erasure.measure(stack, erasure.Sizes(rounds=scale.rounds))
+    if wanted in ("all", "listeners"):
+        failed |= await listeners.measure(stack, listeners.Sizes(rounds=scale.rounds))
     if wanted in ("all", "words"):
         failed |= await words.measure()
     if wanted in ("all", "media"):

@@ -51,6 +51,13 @@ class RawServer(_Bare):
     module = "bench.raw_server"
 
 
+class FanOutServer(_Bare):
+    """`bench.fan_out_server`, the floor under a fan-out."""
+
+    name = "fan-out-server"
+    module = "bench.fan_out_server"
+
+
 class QueueStub(_Bare):
     """`bench.queue_stub`, a queue that costs next to nothing."""
 
