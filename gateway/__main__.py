@@ -23,6 +23,7 @@ from chassis.settings import load
 from gateway.answering import Answering
 from gateway.app import create_app
 from gateway.keys import KeySet
+from gateway.limits import Limits
 from gateway.meeting_feed import MeetingFeed
 from gateway.notices import Notices, read_notices
 from gateway.pages import WEB
@@ -36,7 +37,7 @@ from gateway.transcript_feed import TranscriptFeed
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
     async with application(settings) as app:
-        await HttpServer(app, settings.gateway_listen).run_until_signalled()
+        await HttpServer(app, settings.gateway_listen, settings.trusted_proxies).run_until_signalled()
 
 
 @asynccontextmanager
@@ -75,6 +76,7 @@ async def application(settings: Settings) -> AsyncIterator[FastAPI]:
             meeting_feed=meeting_feed,
             transcript_feed=transcript_feed,
             notices=notices,
+            limits=Limits.of(settings),
             channels={"consent_svc": consent, "recording_svc": recordings, "transcript_svc": transcripts},
         )
         yield create_app(parts)

@@ -86,12 +86,13 @@ class Consent(BaseModel):
     counts: Counts
 
 
-@router.post(ROUTE, responses=may_fail(400, 401, 403, 404, 413, 422, 503))
+@router.post(ROUTE, responses=may_fail(400, 401, 403, 404, 413, 422, 429, 503))
 async def submit_answer(
     meeting_id: Id, new: NewAnswer, identity: Answerer, gateway: Gateway, request_id: RequestId = None
 ) -> StoredAnswer:
     """Grant or deny that the audio is kept; at any time, also after the meeting. 200 means it is committed."""
     ensure_meeting(identity, meeting_id)
+    gateway.limits.answer(meeting_id, identity.participant_id)
     known_by = request_id or str(uuid.uuid4())
     request = request_of(meeting_id, identity.participant_id, new, known_by, gateway.settings)
     return stored_shape(await _submitted(request, identity, gateway))

@@ -7,6 +7,7 @@ from assent.meeting.v1 import meeting_pb2
 from assent.meeting.v1 import meeting_service_pb2 as rpc
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
+from starlette.requests import HTTPConnection
 
 from chassis.errors import NotFound
 from gateway.access import meeting_for
@@ -62,9 +63,12 @@ class OpenedMeeting(BaseModel):
     consent: Consent
 
 
-@router.post("/v1/rooms/{room_name}/meeting", responses=may_fail(401, 404, 409, 422, 503))
-async def open_meeting(room_name: RoomName, identity: Anyone, gateway: Gateway) -> OpenedMeeting:
+@router.post("/v1/rooms/{room_name}/meeting", responses=may_fail(401, 404, 409, 422, 429, 503))
+async def open_meeting(
+    room_name: RoomName, identity: Anyone, gateway: Gateway, connection: HTTPConnection
+) -> OpenedMeeting:
     """Open the room's active meeting, or a new one. Needs no token; whoever shows one stays who they are."""
+    gateway.limits.opening(connection.client.host if connection.client else None)
     request = rpc.OpenMeetingRequest(room_name=room_name)
     if isinstance(identity, SignedIn):
         request.user_participant_id = identity.participant_id

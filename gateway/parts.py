@@ -8,6 +8,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from chassis.bus import Bus
+from gateway.limits import Limits
 from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.tokens import Tokens
@@ -39,6 +40,7 @@ class Parts:
     meeting_feed: "MeetingFeed"
     transcript_feed: "TranscriptFeed"
     notices: "Notices"
+    limits: Limits
     channels: dict[str, grpc.aio.Channel]
     """By the service's name, for its health."""
     metrics: Metrics = field(default_factory=Metrics)

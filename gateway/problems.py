@@ -29,6 +29,7 @@ from chassis.errors import (
     Unauthenticated,
     Unavailable,
 )
+from gateway.limits import TooManyRequests
 
 STATUSES: dict[type[ServiceError], int] = {
     InvalidArgument: 400,
@@ -74,7 +75,8 @@ def may_fail(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def status_of(error: ServiceError) -> int:
     """The HTTP status that an error amounts to."""
-    return STATUSES_BY_REASON.get(error.reason) or STATUSES.get(type(error), 500)
+    of_kind = (STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+    return STATUSES_BY_REASON.get(error.reason) or next(of_kind, 500)
 
 
 def problem(status: int, reason: str, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -94,6 +96,8 @@ def problem_of(error: ServiceError, headers: Mapping[str, str] | None = None) ->
     # A reason that is a bare gRPC status comes from the transport, not from a service that speaks to people.
     foreign = error.reason in grpc.StatusCode.__members__
     detail = _SENTENCES.get(status, HTTPStatus(status).phrase) if foreign else error.message
+    if isinstance(error, TooManyRequests):
+        headers = {**(headers or {}), "Retry-After": str(error.seconds)}
     return problem(status, error.reason, detail, headers)
 
 

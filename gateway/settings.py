@@ -1,5 +1,6 @@
 """What the gateway is told by its environment."""
 
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
@@ -15,6 +16,12 @@ class Settings(ServiceSettings):
     """Where browsers reach us."""
     cors_origins: str = ""
     """Other origins whose pages may use the API and its WebSockets, separated by commas."""
+    trusted_proxies: str = ""
+    """Addresses or networks, separated by commas, whose X-Forwarded-For is believed."""
+    openings_per_minute: int = Field(600, ge=0)
+    """Of meetings, from one address; 0 is no limit."""
+    answers_per_minute: int = Field(120, ge=0)
+    """Of one person in one meeting; 0 is no limit."""
     consent_address: str
     recording_address: str
     transcript_address: str
@@ -42,6 +49,14 @@ class Settings(ServiceSettings):
     def _are_origins(cls, value: str) -> str:
         # `*` would let every page on the web ask in the name of whoever has a token there.
         return ",".join(_origin(one.strip()) for one in value.split(",") if one.strip())
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        networks = [one.strip() for one in value.split(",") if one.strip()]
+        for one in networks:
+            ip_network(one)  # says itself what is wrong with it
+        return ",".join(networks)
 
     @field_validator("whereby_webhook_secret")
     @classmethod

@@ -106,6 +106,7 @@ class ShortWay:
         who, settings = arrived.who, self._parts.settings
         request = request_of(who.meeting_id, who.participant_id, new, arrived.idempotency_key, settings)
         try:
+            self._parts.limits.answer(who.meeting_id, who.participant_id)
             stored = await self._parts.answering.submit(request, arrived.traceparent)
         except NotFound:
             return None
