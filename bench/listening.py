@@ -21,7 +21,8 @@ import uvloop
 from gateway.frames import text_frame
 
 _COME_AT_ONCE = 50
-_PATIENCE = 60.0
+_PATIENCE = 30.0
+"""Seconds until what has not come counts as lost."""
 _PING, _CLOSE = 0x89, 0x88
 
 

@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from assent.transcript.v1 import transcript_events_pb2
 
-from gateway.frames import FramesProtocol, text_frame
+from chassis.errors import Unavailable
+from gateway import transcript_feed
+from gateway.frames import FramesProtocol, WriteFrame, text_frame
 from gateway.transcript_feed import TranscriptFeed, numbered
 from tests.eventually import eventually
 from tests.gateway.conftest import Stack
@@ -23,6 +26,16 @@ def told(event: Event) -> transcript_events_pb2.TranscriptEventAppended:
     return transcript_events_pb2.TranscriptEventAppended(event=event)
 
 
+def noting(written: list[bytes]) -> WriteFrame:
+    """A connection that takes everything."""
+
+    def write(one: bytes) -> bool:
+        written.append(one)
+        return True
+
+    return write
+
+
 def frame(event: Event) -> bytes:
     return text_frame(numbered(event).text)
 
@@ -31,13 +44,8 @@ async def test_who_has_had_everything_is_written_the_next_event_and_misses_none(
     stack: Stack, feed: TranscriptFeed, transcript: str
 ) -> None:
     written: list[bytes] = []
-
-    def write(one: bytes) -> bool:
-        written.append(one)
-        return True
-
     append(stack, transcript, **segment(1))
-    events = feed.follow(transcript, write=write)
+    events = feed.follow(transcript, write=noting(written))
     assert '"sequence":1,' in await anext(events)
     second = append(stack, transcript, **segment(2))
     # Whoever is busy with the one before is told of this one when they are done.
@@ -73,6 +81,35 @@ async def test_who_cannot_be_written_to_is_sent_what_waits_in_order(
         await feed.on_event(told(append(stack, transcript, **segment(number))))
     seen = [await rest, *[await anext(events) for _ in range(3, 50)]]
     assert seen == [numbered(event).text for event in stack.backend.events[transcript][1:]]
+
+
+async def test_an_event_that_comes_while_it_is_asked_for_again_is_said_once(
+    stack: Stack, feed: TranscriptFeed, transcript: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[bytes] = []
+    append(stack, transcript, **segment(1))
+    events = feed.follow(transcript, write=noting(written))
+    await anext(events)
+    rest = asyncio.ensure_future(anext(events))
+    await asyncio.sleep(0)
+    second, third = (append(stack, transcript, **segment(number)) for number in (2, 3))
+    answer, calls = feed._transcripts.ListTranscriptEvents, list[Any]()
+
+    async def away_at_first(request: Any) -> Any:
+        calls.append(request)
+        if len(calls) == 1:
+            raise Unavailable("away", reason="UNAVAILABLE")
+        answered = await answer(request)
+        await feed.on_event(told(second))
+        return answered
+
+    monkeypatch.setattr(feed._transcripts, "ListTranscriptEvents", away_at_first)
+    monkeypatch.setattr(transcript_feed, "_RETRY_SECONDS", 0.01)
+    await feed.on_event(told(third))
+    async with asyncio.timeout(10):
+        assert '"sequence":2,' in await rest
+        assert '"sequence":3,' in await anext(events)
+    assert (written, len(calls)) == ([], 2)
 
 
 async def test_an_event_is_one_frame_for_all_sockets(
