@@ -83,7 +83,7 @@ export class SegmentLine {
     const cancel = element("button", { type: "button" }, this.#texts.say("transcript.cancel"));
     cancel.addEventListener("click", () => this.#close());
     const keys = element("span", { class: "hint" }, this.#texts.say("transcript.edit_keys"));
-    const says = element("p", { class: "refusal", role: "alert" });
+    const says = element("span", { class: "refusal", role: "alert" });
     this.#form = element("form", {}, text, element("div", { class: "actions" }, save, cancel, keys), says);
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
