@@ -121,7 +121,7 @@ async def _left_in_the_outbox(world: World) -> int:
             return bool(await database.fetchval("SELECT NOT EXISTS (SELECT FROM outbox)"))
 
         with suppress(TimeoutError):
-            await eventually(is_empty, within=30)
+            await eventually(is_empty, within=90)
         return int(await database.fetchval("SELECT count(*) FROM outbox"))
 
 

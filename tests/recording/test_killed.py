@@ -102,7 +102,7 @@ async def tell(lane: Lane, lives: Lives, chapters: Sequence[Chapter], death: Dea
             await story.check(key)
         if death:
             # One that repeats another may not be taken this time.
-            died = await service.died(within=3 if death.occurrence > 1 else 20)
+            died = await service.died(within=3 if death.occurrence > 1 else 60)
             await story.becomes((await story.now()).state)
             await story.check(key)
         return Told(_of_the_way(service.process.steps()[before:]), died)

@@ -31,7 +31,7 @@ async def test_serves_its_figures_from_the_start(
         return expected.items() <= (await _figures(given)).items()
 
     async with serving(given):
-        await eventually(told, within=30)
+        await eventually(told, within=90)
 
 
 async def test_a_canary_comes_through_again_and_again_and_leaves_nothing(
@@ -50,7 +50,7 @@ async def test_a_canary_comes_through_again_and_again_and_leaves_nothing(
         return not cloud.lying(cloud.recordings) + cloud.lying(cloud.audio)
 
     async with serving(given | {"ASSENT_RECORDING_CANARY_SECONDS": "1"}):
-        await eventually(came_through_twice, within=30, every=0.1)
+        await eventually(came_through_twice, within=90, every=0.1)
         await eventually(nothing_lies_there)
         assert ages[-1] < 1
 
@@ -73,7 +73,7 @@ async def test_tells_what_became_of_messages_and_what_nobody_accounts_for(
         return expected.items() <= (await _figures(given)).items()
 
     async with serving(given | {"ASSENT_RECONCILE_SECONDS": "1"}):
-        await eventually(told, within=30)
+        await eventually(told, within=90)
     # The figure of dead letters is read once a minute.
     assert waiting(cloud, cloud.dead_letters) == 1
     assert cloud.lying(cloud.audio) == [("version", "nobody-registered.mp3")]

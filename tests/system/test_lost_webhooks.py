@@ -27,6 +27,6 @@ async def test_m3_a_call_of_which_no_webhook_told_is_closed_and_its_refused_audi
     await deaf.answer(call, "Ana", True)
     await deaf.answer(call, "Ben", False)
     await deaf.hang_up(call, announce=False)
-    await eventually(has_ended, within=30)
+    await eventually(has_ended, within=90)
     assert (await deaf.open(call.room))["meeting"]["id"] != call.meeting_id
     await deaf.recording(call, "erased")

@@ -50,6 +50,7 @@ async def test_two_people_are_let_in_at_once_and_asked_and_the_audio_follows_the
             player = host.locator("audio")
             await player.evaluate("audio => audio.play()")
             await host.wait_for_function(f"() => ({PLAYED})(document.querySelector('audio'))")
+            await _corrects_and_finds(host, world.env["ASSENT_GATEWAY_URL"])
 
             await ben.get_by_role("button", name="Change my answer").click()
             await question(ben).get_by_role("button", name=NO).click()
@@ -57,6 +58,19 @@ async def test_two_people_are_let_in_at_once_and_asked_and_the_audio_follows_the
             await world.recording_of(meeting["id"], "erased")
             await expect(player).to_have_count(0)
             await expect(host.get_by_role("button", name="certificate")).to_be_visible()
+
+
+async def _corrects_and_finds(host: Page, gateway: str) -> None:
+    """The owner writes what was meant into the first segment, and finds it again from the first page."""
+    await host.locator("#segments .edit").first.click()
+    await host.get_by_role("textbox").fill("Two rhododendrons & a <hedge>")
+    await host.keyboard.press("Enter")
+    await expect(host.locator("#segments li p").first).to_have_text("Two rhododendrons & a <hedge>")
+    first = await host.context.new_page()
+    await first.goto(f"{gateway}/?query=rhododendron")
+    await expect(first.locator("mark")).to_have_text("rhododendrons")
+    await first.get_by_role("link", name="Two rhododendrons & a <hedge>").click()
+    await expect(first.locator("#segments li").first).to_be_focused()
 
 
 async def _meeting(world: World, room: str) -> Json:
