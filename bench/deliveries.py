@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from bench.processes import Usage
 
@@ -40,7 +41,7 @@ class Series:
     @property
     def rate(self) -> float:
         """Deliveries a second of what was told together, until the last listener had the last."""
-        return self._median(self._rate)
+        return self._median(self.rate_in)
 
     @property
     def others(self) -> float:
@@ -49,11 +50,20 @@ class Series:
 
     def latency(self, part: float) -> float:
         """Seconds from telling an event to its delivery, that this part of a round's deliveries stays below."""
-        return self._median(lambda played: below(self._latencies(played), part))
+        return self._median(lambda played: self.latency_in(played, part))
 
     def cost(self, group: str) -> float:
         """CPU seconds of these processes for a delivery."""
         return self._median(lambda played: played.spent.groups[group] / self._delivered(played))
+
+    def rate_in(self, played: Round) -> float:
+        """Deliveries a second in this round."""
+        moments = [moment for number in played.at_once for moment in self._of_frame(number)]
+        return len(moments) / (max(moments) - played.told_at) if moments else 0.0
+
+    def latency_in(self, played: Round, part: float) -> float:
+        """Seconds that this part of a round's deliveries stays below."""
+        return below(self._latencies(played), part)
 
     def _median(self, figure: Callable[[Round], float]) -> float:
         return statistics.median(map(figure, self.timed)) if self.timed else 0.0
@@ -64,10 +74,6 @@ class Series:
 
     def _latencies(self, played: Round) -> list[float]:
         return [moment - told for number, told in played.single.items() for moment in self._of_frame(number)]
-
-    def _rate(self, played: Round) -> float:
-        moments = [moment for number in played.at_once for moment in self._of_frame(number)]
-        return len(moments) / (max(moments) - played.told_at) if moments else 0.0
 
     def _delivered(self, played: Round) -> int:
         return max(1, sum(len(self._of_frame(number)) for number in (*played.single, *played.at_once)))
@@ -85,14 +91,8 @@ def print_tables(ours: Series, plain: Series) -> None:
         times = "".join(f"{1000 * series.latency(part):>8.1f} " for part in (0.5, 0.99))
         costs = f"{1e6 * series.cost('server'):>10.1f} {1e6 * series.cost('listeners'):>13.1f}"
         print(f"{series.name:<14} {series.rate:>9,.0f} {times}{costs} {series.others:>7.0%}")
-    rate, p50, p99 = (
-        _of(one, other)
-        for one, other in (
-            (ours.rate, plain.rate),
-            (ours.latency(0.5), plain.latency(0.5)),
-            (ours.latency(0.99), plain.latency(0.99)),
-        )
-    )
+    rate = _ratio(ours, plain, Series.rate_in)
+    p50, p99 = (_ratio(ours, plain, partial(Series.latency_in, part=part)) for part in (0.5, 0.99))
     reached = "" if rate >= RATE and p99 < P99 else "  (missed)"
     of_plain = f"rate {rate:.2f} (aim {RATE}), p50 {p50:.2f}, p99 {p99:.2f} (aim below {P99})"
     print(f"{ours.name} of {plain.name}: {of_plain}{reached}")
@@ -108,5 +108,8 @@ def print_faults(sides: Sequence[Series]) -> int:
     return int(bool(found))
 
 
-def _of(one: float, other: float) -> float:
-    return one / other if other else 0.0
+def _ratio(ours: Series, plain: Series, figure: Callable[[Series, Round], float]) -> float:
+    """Round by round, as what else goes on changes; the median."""
+    pairs = zip(ours.timed, plain.timed, strict=True)
+    found = [(figure(ours, one), figure(plain, other)) for one, other in pairs]
+    return statistics.median(one / other if other else 0.0 for one, other in found)

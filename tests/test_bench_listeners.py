@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench import listeners
-from bench.deliveries import Round, Series, print_faults
+from bench.deliveries import Round, Series, print_faults, print_tables
 from bench.listening import Audience, Plan
 from bench.processes import Usage
 from deploy.local import Stack
@@ -66,23 +66,35 @@ async def test_what_is_not_heard_once_and_in_order_is_a_fault(
     assert sum(1 for moment in arrivals if not moment) == faults.get("lost", 0)
 
 
-def test_times_are_medians_of_the_rounds_behind_the_first(capsys: pytest.CaptureFixture[str]) -> None:
-    rounds = [
-        Round({first: 10.0 * first}, range(first + 1, first + 3), 10.0 * first, Usage(1.0, {"server": cpu}, 0.0))
-        for first, cpu in ((1, 99.0), (4, 0.6), (7, 1.2))
-    ]
-    came = [0.0, 0.0]
-    slow, quick, middling = ([10.0 * first + late for late in lates] for first, lates in (
-        (1, (8, 9, 9, 9, 9, 9)), (4, (0.1, 0.2, 0.5, 0.5, 0.5, 1.0)), (7, (0.3, 0.4, 0.5, 0.5, 0.5, 2.0))
-    ))  # fmt: skip
-    series = Series("any", 2, rounds, [*came, *slow, *quick, *middling])
-    assert series.latency(0.99) == pytest.approx(0.3)
-    assert series.latency(0.0) == pytest.approx(0.2)
-    assert series.rate == pytest.approx((4 / 1.0 + 4 / 2.0) / 2)
-    assert series.cost("server") == pytest.approx(0.15)
-    assert print_faults([series]) == 0
-    assert print_faults([series, Series("other", 2, faults={"lost": 2})]) == 1
-    assert "      2 x other: lost" in capsys.readouterr().out
+def series(*rounds: tuple[float, list[float]]) -> Series:
+    """Two listeners, and for each round its CPU seconds and the six moments, behind its beginning, of three frames."""
+    played, arrivals = [], [0.0, 0.0]
+    for number, (cpu, late) in enumerate(rounds):
+        first, began = 1 + 3 * number, 100.0 * number
+        groups = {"server": cpu, "listeners": cpu, "bench": cpu, "postgres": 0.0}
+        played.append(Round({first: began}, range(first + 1, first + 3), began, Usage(1.0, groups, cpu)))
+        arrivals += [began + moment for moment in late]
+    return Series("any", 2, played, arrivals)
+
+
+def test_figures_are_medians_of_the_rounds_behind_the_first_and_ratios_those_of_pairs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    slow, quick = (99.0, [8.0, 9.0, 9.0, 9.0, 9.0, 9.0]), (0.6, [0.1, 0.2, 0.5, 0.5, 0.5, 1.0])
+    ours = series(slow, quick, (1.2, [0.3, 0.4, 0.5, 0.5, 0.5, 2.0]))
+    assert ours.latency(0.99) == pytest.approx(0.3)
+    assert ours.latency(0.0) == pytest.approx(0.2)
+    assert ours.rate == pytest.approx((4 / 1.0 + 4 / 2.0) / 2)
+    assert ours.cost("server") == pytest.approx(0.15)
+    print_tables(ours, series(slow, slow, quick))
+    # Of the pairs 9 and 0.5 for the rate; 0.2 / 9 and 0.4 / 0.2 for what nearly all stay below.
+    assert "any of any: rate 4.75 (aim 0.6), p50 1.01, p99 1.01 (aim below 1.5)" in capsys.readouterr().out
+
+
+def test_any_fault_of_any_contender_fails_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert print_faults([Series("ours", 2), Series("plain", 2)]) == 0
+    assert print_faults([Series("ours", 2), Series("plain", 2, faults={"lost": 2})]) == 1
+    assert "      2 x plain: lost" in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")
