@@ -28,6 +28,7 @@ from transcript_svc.servicer import TranscriptServicer
 from transcript_svc.settings import MigrationSettings, Settings
 from transcript_svc.settlement import Settlement
 from transcript_svc.store import PostgresTranscripts
+from transcript_svc.store.name import Name
 from transcript_svc.store.queue import PostgresQueue
 from transcript_svc.sweep import Sweep
 from transcript_svc.transcription import Transcription
@@ -41,13 +42,14 @@ async def serve(settings: Settings) -> None:
     postgres = Database(settings.transcript_database_url)
     transcripts = PostgresTranscripts(postgres)
     bus = Bus(settings.nats_url)
+    name = Name(postgres, settings.instance)
     server = Server(settings.transcript_listen, tls=settings.tls, health_listen=settings.transcript_health_listen)
     async with (
         connect(settings.recording_address, settings.tls) as channel,
         open_buckets(settings, settings.audio_bucket) as buckets,
         postgres,
         aclosing(ears),
-        Scratch(settings.scratch_dir, settings.instance, RecordingServiceStub(channel)) as scratch,
+        Scratch(settings.scratch_dir, settings.instance, RecordingServiceStub(channel), name.is_ours) as scratch,
         bus,
         OutboxRelay(postgres, bus),
     ):
@@ -62,12 +64,18 @@ async def serve(settings: Settings) -> None:
         )
         async with asyncio.TaskGroup() as group:  # one that fails ends the process: it is started anew
             running = [
-                group.create_task(jobs.run()),
+                group.create_task(name.keep()),
+                group.create_task(_work(jobs, name)),
                 group.create_task(Sweep(transcripts, settlement, settings.sweep_seconds).run()),
             ]
             await server.run_until_signalled()
             for task in running:
                 task.cancel()
+
+
+async def _work(jobs: Jobs, name: Name) -> None:
+    await name.is_ours.wait()
+    await jobs.run()
 
 
 async def migrate(settings: MigrationSettings) -> None:

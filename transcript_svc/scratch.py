@@ -30,10 +30,18 @@ class Scratch:
     taken. Use as an async context manager: what an earlier life of this instance left is wiped first.
     """
 
-    def __init__(self, directory: Path, instance: str, recordings: "RecordingServiceAsyncStub") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        instance: str,
+        recordings: "RecordingServiceAsyncStub",
+        is_ours: asyncio.Event | None = None,
+    ) -> None:
         self._directory = directory
         self._instance = instance
         self._recordings = recordings
+        # Whether the name is: another's folders are not ours to release.
+        self._is_ours = is_ours
         # Whose work has ended: what still lies there, and what is wiped but not released.
         self._left: set[str] = set()
         self._wiped: set[str] = set()
@@ -111,6 +119,8 @@ class Scratch:
             raise failure
 
     async def _sweep(self) -> None:
+        if self._is_ours:
+            await self._is_ours.wait()
         while True:
             try:
                 if not self._ready.is_set():

@@ -12,7 +12,7 @@ import structlog
 from assent.recording.v1 import recording_pb2
 from assent.recording.v1 import recording_service_pb2 as rpc
 
-from chassis.errors import FailedPrecondition, NotFound, ServiceError
+from chassis.errors import FailedPrecondition, InvalidArgument, NotFound, ServiceError
 from transcript_svc import media, wire
 from transcript_svc.buckets import Buckets
 from transcript_svc.domain import Audio, Job, Occupied, Outcome, Overtaken, Recording, Status
@@ -29,6 +29,7 @@ log = structlog.get_logger()
 # So long a worker may be silent before another begins its job anew.
 HOLD = timedelta(seconds=12)
 SIGN_OF_LIFE_SECONDS = 3.0
+HAND_BACK_PAUSE = 1.0
 PROGRESS_SECONDS = 0.5
 
 # How much of the whole work is done once the decoding, then the recognition is.
@@ -114,6 +115,10 @@ class Transcription:
             log.warning("transcription_failed", reason=str(error))
         except Overtaken:
             raise
+        except InvalidArgument:
+            # What came of it cannot be stored, and may never be.
+            await self._hand_back(job, counts=True)
+            raise
         except (ServiceError, OSError, Occupied, asyncio.CancelledError):
             # Not the recording's fault: it is tried again for as long as it takes.
             await self._hand_back(job, counts=False)
@@ -125,10 +130,17 @@ class Transcription:
             log.info("transcription_ended", status=outcome.status, duration_ms=outcome.duration_ms)
 
     async def _hand_back(self, job: Job, *, counts: bool) -> None:
-        try:
-            await asyncio.shield(self._transcripts.hand_back(job, counts=counts))
-        except (ServiceError, Overtaken) as error:
-            log.warning("hand_back_failed", error=type(error).__name__)  # its hold runs out by itself
+        """For as long as it is ours: a try that nobody takes back is one of the few that there are."""
+        until = time.monotonic() + HOLD.total_seconds()
+        while True:
+            try:
+                await asyncio.shield(self._transcripts.hand_back(job, counts=counts))
+                return
+            except (ServiceError, Overtaken) as error:
+                if isinstance(error, Overtaken) or time.monotonic() > until:
+                    log.warning("hand_back_failed", error=type(error).__name__)  # its hold runs out by itself
+                    return
+            await asyncio.sleep(HAND_BACK_PAUSE)
 
     async def _outcome(self, job: Job, recording: Recording, folder: Path) -> Outcome:
         source, wav, mp3 = (folder / name for name in ("source", "audio.wav", "audio.mp3"))

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from assent.recording.v1 import recording_pb2 as pb
 
-from chassis.errors import ServiceError, Unavailable
+from chassis.errors import InvalidArgument, ServiceError, Unavailable
 from tests.transcript.workshop import Parrot, Workshop
 from transcript_svc import transcription
-from transcript_svc.domain import MOST_TRIES, Occupied, Status
+from transcript_svc.domain import MOST_TRIES, Job, Occupied, Outcome, Status
 from transcript_svc.scratch import Scratch
 from transcript_svc.transcription import Transcription
 
@@ -114,6 +114,45 @@ async def test_a_recording_that_keeps_bringing_us_down_is_given_up(shop: Worksho
     await worker.transcribe("r1")
     assert (await shop.transcript()).status is Status.FAILED
     assert shop.left_in_scratch() == []
+
+
+async def test_what_can_never_be_stored_is_given_up_and_not_tried_for_ever(shop: Workshop, spoken: Path) -> None:
+    shop.arrive(spoken)
+
+    async def refuse(job: Job, outcome: Outcome) -> None:
+        raise InvalidArgument("a value that no column can hold", reason="VALUE_INVALID")
+
+    shop.store.transcripts.complete = refuse  # type: ignore[method-assign]
+    worker = await shop.worker()
+    for _ in range(MOST_TRIES):
+        with pytest.raises(InvalidArgument):
+            await worker.transcribe("r1")
+    await worker.transcribe("r1")
+    assert (await shop.transcript()).status is Status.FAILED
+
+
+async def test_a_database_that_is_away_at_the_hand_back_takes_no_try(
+    shop: Workshop, spoken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transcription, "HAND_BACK_PAUSE", 0.01)
+    shop.arrive(spoken)
+    hand_back, failures = shop.store.transcripts.hand_back, 0
+
+    async def away_at_first(job: Job, *, counts: bool) -> None:
+        nonlocal failures
+        if failures < 3:
+            failures += 1
+            raise Unavailable("away", reason="DATABASE_UNAVAILABLE")
+        await hand_back(job, counts=counts)
+
+    def full(wav: Path) -> None:
+        raise OSError("the disk is full")
+
+    shop.store.transcripts.hand_back = away_at_first  # type: ignore[method-assign]
+    shop.parrot.look = full
+    with pytest.raises(OSError, match="disk is full"):
+        await (await shop.worker()).transcribe("r1")
+    assert (failures, (await shop.transcript()).tries) == (3, 0)
 
 
 @pytest.mark.parametrize("state", [pb.RECORDING_STATE_ERASED, pb.RECORDING_STATE_ERASING])
