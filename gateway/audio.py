@@ -1,6 +1,7 @@
 """A transcript's audio over HTTP, for as long as it may be heard: mp3 with ranges, and its waveform."""
 
 import logging
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -24,6 +25,8 @@ router = APIRouter(tags=["transcripts"])
 
 STREAM_SECONDS = 3600.0
 """A listener may take this long: players read only as fast as they play."""
+ASK_AGAIN_SECONDS = 1.0
+"""How soon a listener is cut off who may hear no more."""
 
 _AUDIO = {"description": "The mp3, or a part of it.", "content": {"audio/mpeg": {}}}
 _UNCHANGED = {"description": "The audio is still that of the If-None-Match header."}
@@ -108,10 +111,15 @@ async def _stream(transcript_id: str, part: ByteRange | None, parts: Parts) -> A
     first = await anext(chunks, None)
 
     async def body() -> AsyncIterator[bytes]:
+        asked_at = time.monotonic()
         try:
             if first is not None:
                 yield first.data
             async for chunk in chunks:
+                # What has come as far as here was read when it might still be heard; a slow listener takes it later.
+                if time.monotonic() - asked_at >= ASK_AGAIN_SECONDS:
+                    await parts.transcripts.GetAudioInfo(rpc.GetAudioInfoRequest(transcript_id=transcript_id))
+                    asked_at = time.monotonic()
                 yield chunk.data
         except ServiceError as error:
             # Erased, or withheld, while it was heard: that is as it must be. Anything else is not.

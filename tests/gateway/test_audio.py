@@ -1,6 +1,9 @@
 """The audio: ranges as players ask for them, and nothing that may not be heard."""
 
+import asyncio
 import random
+import socket
+import time
 
 import httpx
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from chassis.errors import OutOfRange, Unavailable
+from gateway.audio import ASK_AGAIN_SECONDS
 from gateway.ranges import parse_range
 from tests.eventually import eventually
 from tests.gateway.conftest import Stack, bearer
@@ -225,6 +229,36 @@ async def test_audio_is_streamed_as_it_is_read_and_no_further(stack: Stack, mp3:
 
     await eventually(is_still)
     assert stack.backend.streamed - before < 20_000_000
+
+
+async def test_d2_a_listener_who_takes_little_is_sent_little_more_once_the_audio_is_erased(
+    stack: Stack, mp3: str
+) -> None:
+    stack.backend.audio["t-audio"] = AUDIO * 400
+    host, _, port = stack.url.removeprefix("http://").partition(":")
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+    narrow.connect((host, int(port)))
+    reader, writer = await asyncio.open_connection(sock=narrow, limit=16_384)
+    try:
+        writer.write(f"GET {mp3} HTTP/1.1\r\nHost: {host}\r\n".encode())
+        writer.write("".join(f"{name}: {value}\r\n" for name, value in stack.owner().items()).encode() + b"\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        began, seen = time.monotonic(), list[int]()
+
+        async def has_read_ahead_for_a_while() -> bool:
+            seen.append(stack.backend.streamed)
+            return len(seen) > 5 and seen[-1] == seen[-5] and time.monotonic() - began > ASK_AGAIN_SECONDS
+
+        await eventually(has_read_ahead_for_a_while, every=0.2)
+        stack.backend.withheld["t-audio"] = "AUDIO_DELETED"
+        after = 0
+        async with asyncio.timeout(60):
+            while piece := await reader.read(65_536):
+                after += len(piece)
+    finally:
+        writer.close()
+    assert after < 1_000_000
 
 
 async def test_participants_of_the_meeting_hear_it_and_others_do_not(stack: Stack, mp3: str) -> None:
