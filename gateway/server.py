@@ -38,8 +38,8 @@ class HttpServer:
     def __init__(self, app: ASGIApp, listen: str, trusted_proxies: str = "") -> None:
         host, _, port = listen.rpartition(":")
         self._socket = socket.create_server((host.strip("[]"), int(port)), family=_family(host), backlog=2048)
-        # Connections inherit it. The kernel would take four megabytes for one who reads slowly: audio that may have been
-        # erased before it is heard.
+        # Connections inherit it. The kernel would take four megabytes for a slow reader: audio that may be erased
+        # before it is heard.
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT_BYTES)
         self.port: int = self._socket.getsockname()[1]
         self._server = _Uvicorn(

@@ -214,7 +214,7 @@ def _content(event: transcript_pb2.TranscriptEvent) -> tuple[str, dict[str, Any]
         case "duration_ms":
             return "DURATION", {"duration_ms": event.duration_ms}
         case "waveform":
-            return "WAVEFORM", {"waveform": list(event.waveform.peaks)}
+            return "WAVEFORM", {}  # whoever may hear the audio asks for it
         case "audio_deleted":
             return "AUDIO_DELETED", {}
     raise ValueError(f"event {event.sequence} of transcript {event.transcript_id} is of a kind that we do not know")

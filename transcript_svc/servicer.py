@@ -132,7 +132,10 @@ class TranscriptServicer(TranscriptServiceServicer):
         await self._recordings.EraseRecording(
             recording_service_pb2.EraseRecordingRequest(recording_id=transcript.recording_id), timeout=ERASE_SECONDS
         )
-        await self._transcripts.delete(transcript.id)
+        try:
+            await self._transcripts.delete(transcript.id)
+        except Locked:  # meanwhile
+            raise _locked("delete it") from None
         return rpc.DeleteTranscriptResponse()
 
     async def RenderTranscript(

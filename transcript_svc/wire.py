@@ -1,6 +1,5 @@
 """Says in protobuf what the domain says in Python: transcripts, their numbered events, news for other services."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from assent.recording.v1 import recording_pb2
@@ -108,9 +107,9 @@ def lasted(duration_ms: int) -> Event:
     return Event(duration_ms=duration_ms)
 
 
-def drawn(peaks: Iterable[float]) -> Event:
-    """The waveform."""
-    return Event(waveform=transcript_pb2.Waveform(peaks=peaks))
+def drawn() -> Event:
+    """There is a waveform. Its peaks are not told: they are of the sound, to be had only while that may be heard."""
+    return Event(waveform=transcript_pb2.Waveform())
 
 
 def audio_deleted() -> Event:

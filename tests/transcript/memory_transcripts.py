@@ -15,6 +15,7 @@ from transcript_svc.domain import (
     Edit,
     Hit,
     Job,
+    Locked,
     Match,
     NoSegment,
     Outcome,
@@ -104,7 +105,7 @@ class MemoryTranscripts:
         )
         if outcome.peaks:
             self._peaks[job.transcript_id] = outcome.peaks
-            self._append(job.transcript_id, wire.drawn(outcome.peaks))
+            self._append(job.transcript_id, wire.drawn())
         self._append(job.transcript_id, wire.progressed(100, 0), wire.status_changed(outcome.status))
         self.news.append(wire.completed(job, outcome))
 
@@ -185,6 +186,8 @@ class MemoryTranscripts:
 
     async def delete(self, transcript_id: str) -> None:
         row = await self.get(transcript_id)
+        if row and row.locked:
+            raise Locked
         if row:
             for kept in (self._events, self._peaks, self._held):
                 kept.pop(transcript_id, None)

@@ -88,6 +88,19 @@ async def test_an_edit_is_found_and_what_it_replaced_is_not(transcripts: Transcr
     assert len(await found(transcripts, "bob")) == 1
 
 
+@pytest.mark.parametrize("query", ["-" * 300, "- " * 150, "hello " + "-" * 290, '-"' * 150, "(-" * 150, "a -" * 100])
+async def test_however_many_minus_signs_there_are_they_break_nothing(transcripts: Transcripts, query: str) -> None:
+    await said(transcripts, "r1", "hello there")
+    assert len(await found(transcripts, query)) == int("hello" in query)
+
+
+async def test_a_word_behind_a_minus_is_not_wanted(transcripts: Transcripts) -> None:
+    await said(transcripts, "r1", "hello there")
+    await said(transcripts, "r2", "hello world")
+    if isinstance(transcripts, PostgresTranscripts):
+        assert [hit.transcript.recording_id for hit in await found(transcripts, "hello -world")] == ["r1"]
+
+
 async def test_what_was_deleted_is_not_found(transcripts: Transcripts) -> None:
     transcript_id = await said(transcripts, "r1", "apple")
     await transcripts.delete(transcript_id)

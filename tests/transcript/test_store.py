@@ -229,6 +229,15 @@ async def test_a_deleted_transcript_leaves_nothing(transcripts: Transcripts) -> 
     assert await transcripts.peaks(job.transcript_id) == ()
 
 
+async def test_a_locked_transcript_is_not_deleted_however_late_it_was_locked(transcripts: Transcripts) -> None:
+    job = await begin(transcripts)
+    await transcripts.complete(job, DONE)
+    await transcripts.edit(job.transcript_id, Edit(locked=True))
+    with pytest.raises(Locked):
+        await transcripts.delete(job.transcript_id)
+    assert await transcripts.get(job.transcript_id)
+
+
 async def test_a_worker_whose_transcript_was_deleted_writes_nothing(transcripts: Transcripts) -> None:
     job = await begin(transcripts)
     await transcripts.delete(job.transcript_id)

@@ -83,7 +83,7 @@ class Transcripts(Protocol):
         ...
 
     async def delete(self, transcript_id: str) -> None:
-        """Forget a transcript with all that belongs to it."""
+        """Forget a transcript with all that belongs to it. Raises Locked."""
         ...
 
     async def peaks(self, transcript_id: str) -> tuple[float, ...]:

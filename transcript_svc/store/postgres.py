@@ -18,6 +18,7 @@ from transcript_svc.domain import (
     Edit,
     Hit,
     Job,
+    Locked,
     Outcome,
     Overtaken,
     Place,
@@ -89,7 +90,7 @@ class PostgresTranscripts:
             if outcome.peaks:
                 waveform = {"transcript_id": job.transcript_id, "peaks": list(outcome.peaks)}
                 await connection.execute(WAVEFORMS.insert(), waveform)
-                await event_log.append(connection, job.transcript_id, [wire.drawn(outcome.peaks)])
+                await event_log.append(connection, job.transcript_id, [wire.drawn()])
             await event_log.append(
                 connection, job.transcript_id, [wire.progressed(100, 0), wire.status_changed(outcome.status)]
             )
@@ -177,7 +178,10 @@ class PostgresTranscripts:
 
     async def delete(self, transcript_id: str) -> None:
         async with self._database.begin() as connection:
-            await connection.execute(TRANSCRIPTS.delete().where(TRANSCRIPTS.c.id == transcript_id))
+            mine = TRANSCRIPTS.c.id == transcript_id
+            await connection.execute(TRANSCRIPTS.delete().where(mine, TRANSCRIPTS.c.locked.is_(False)))
+            if await connection.scalar(select(TRANSCRIPTS.c.id).where(mine)):
+                raise Locked
 
     async def peaks(self, transcript_id: str) -> tuple[float, ...]:
         async with self._database.begin() as connection:
