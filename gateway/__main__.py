@@ -1,6 +1,7 @@
 """`python -m gateway serve`: HTTP, WebSockets and pages, until SIGTERM."""
 
 import argparse
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -88,6 +89,9 @@ def main() -> None:
     parser.add_argument("command", choices=["serve"])
     parser.parse_args()
     settings = load(Settings)
+    # Each listener takes a file; many systems begin with a thousand and allow far more.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     logs.configure("gateway", settings.log_level)
     telemetry.configure("gateway")
     uvloop.run(serve(settings))

@@ -1,8 +1,11 @@
 """Reads recordings from S3 and puts and reads the mp3. It has no right to delete anything there."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+import errno
+import shutil
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,8 +59,9 @@ class Buckets:
         self.audio_bucket = audio_bucket
 
     async def download(self, recording: Recording, path: Path) -> None:
-        """Exactly this version, streamed to a file. Raises Gone and Unavailable."""
-        pieces = _pieces(self.s3, recording.bucket, recording.object_key, recording.version_id)
+        """Exactly this version, streamed to a file. Raises Gone and Unavailable, and OSError where it does not fit."""
+        place = (recording.bucket, recording.object_key, recording.version_id)
+        pieces = _pieces(self.s3, *place, first=partial(_ensure_room, path.parent))
         with path.open("xb") as file:
             async with aclosing(pieces):
                 async for piece in pieces:
@@ -104,13 +108,27 @@ async def open_buckets(settings: AwsSettings, audio_bucket: str) -> AsyncIterato
 
 
 async def _pieces(
-    s3: "S3Client", bucket: str, key: str, version_id: str, **options: Any
+    s3: "S3Client",
+    bucket: str,
+    key: str,
+    version_id: str,
+    first: Callable[[int], None] = lambda size: None,
+    **options: Any,
 ) -> AsyncGenerator[bytes, None]:
+    """Calls `first` with how many bytes there will be."""
     with _translated():
         got = await s3.get_object(Bucket=bucket, Key=key, VersionId=version_id, **options)
         async with got["Body"] as body:
+            first(got["ContentLength"])
             async for piece in body.iter_chunks(PIECE):
                 yield piece
+
+
+def _ensure_room(folder: Path, size: int) -> None:
+    # Not only when the disk is full: others' work lies there too, and this would be fetched again and again.
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise OSError(errno.ENOSPC, f"the recording has {size} bytes, and there is room for {free}", str(folder))
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def _written(*parts: str) -> str:
 def _read(token: str, count: int) -> Sequence[str]:
     try:
         parts = json.loads(base64.urlsafe_b64decode(token))
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):
         raise _not_ours() from None
     if not isinstance(parts, list) or len(parts) != count or not all(isinstance(part, str) for part in parts):
         raise _not_ours()

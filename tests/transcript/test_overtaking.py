@@ -1,6 +1,8 @@
 """Whatever is repeated, reordered, paused, stopped or erased: one transcript, and nothing written by the overtaken."""
 
 import asyncio
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,13 @@ from transcript_svc import transcription
 from transcript_svc.domain import MOST_TRIES, Job, Occupied, Outcome, Status
 from transcript_svc.scratch import Scratch
 from transcript_svc.transcription import Transcription
+
+
+@dataclass
+class Usage:
+    """Of a disk, in bytes."""
+
+    free: int
 
 
 async def test_a_recording_that_is_announced_many_times_is_transcribed_once(shop: Workshop, spoken: Path) -> None:
@@ -114,6 +123,23 @@ async def test_a_recording_that_keeps_bringing_us_down_is_given_up(shop: Worksho
     await worker.transcribe("r1")
     assert (await shop.transcript()).status is Status.FAILED
     assert shop.left_in_scratch() == []
+
+
+async def test_what_does_not_fit_on_the_disk_is_not_fetched_and_waits_for_room(
+    shop: Workshop, spoken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.arrive(spoken)
+    size = spoken.stat().st_size  # noqa: ASYNC240
+    free = size - 1
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(free))
+    worker = await shop.worker()
+    for _ in range(MOST_TRIES + 1):
+        with pytest.raises(OSError, match=f"there is room for {free}"):
+            await worker.transcribe("r1")
+    assert shop.left_in_scratch() == []
+    free = size
+    await worker.transcribe("r1")
+    assert (await shop.transcript()).status is Status.COMPLETED
 
 
 async def test_what_can_never_be_stored_is_given_up_and_not_tried_for_ever(shop: Workshop, spoken: Path) -> None:

@@ -73,6 +73,7 @@ async def test_lists_go_page_by_page_and_lose_nothing(service: Service) -> None:
         (rpc.ListTranscriptsRequest(), "LIST_UNBOUNDED"),
         (rpc.ListTranscriptsRequest(meeting_id="m1", page_token="%%%"), "PAGE_TOKEN_INVALID"),
         (rpc.ListTranscriptsRequest(meeting_id="m1", page_token="WzFd"), "PAGE_TOKEN_INVALID"),
+        (rpc.ListTranscriptsRequest(meeting_id="m1", page_token="W1tb" * 50_000), "PAGE_TOKEN_INVALID"),
         (rpc.ListTranscriptsRequest(meeting_id="m1", page_token="WyJ5ZXN0ZXJkYXkiLCAieCJd"), "PAGE_TOKEN_INVALID"),
         (rpc.ListTranscriptsRequest(meeting_id="m1", page_token="\u00e9"), "PAGE_TOKEN_INVALID"),
         (rpc.ListTranscriptsRequest(meeting_id="m1", page_token="WyIyMDI2LTAxLTAxIiwgIngiXQ=="), "PAGE_TOKEN_INVALID"),
