@@ -37,7 +37,16 @@ _CHANNEL = "outbox"
 Folding = Mapping[type[Message], Callable[[Any], str]]
 """By the kind of event, what an event of this kind is about."""
 
-_OLDEST = "SELECT id, subject, message_id, payload, headers::text AS headers FROM outbox ORDER BY id LIMIT $1"
+# With its headers as they are sent, and 32 bytes around them. What is larger than $2 is not even read.
+_OLDEST = """
+SELECT id, subject, message_id, headers, size, CASE WHEN size <= $2 THEN payload END AS payload
+FROM (
+    SELECT id, subject, message_id, payload, headers::text AS headers,
+           octet_length(payload) + octet_length(headers::text) + octet_length(message_id) + 32 AS size
+    FROM outbox ORDER BY id LIMIT $1
+) AS oldest
+ORDER BY id
+"""
 
 
 def create_table(role: str | None) -> None:
@@ -98,6 +107,9 @@ class OutboxRelay:
 
     `folding` tells for a kind of event what it is about: of those that wait at the same time and are about the same,
     only the last is published. For events that say no more than "look again".
+
+    An event larger than the bus takes is deleted and told in the log: it would hold up all others for ever, while
+    its consumers find out by themselves.
     """
 
     def __init__(self, database: Database, bus: Bus, folding: Folding | None = None) -> None:
@@ -154,7 +166,7 @@ class OutboxRelay:
             await asyncio.wait_for(self._wake.wait(), _POLL)
 
     async def _publish_batch(self, driver: "asyncpg.Connection[asyncpg.Record]") -> int:
-        rows = await driver.fetch(_OLDEST, _BATCH)
+        rows = await driver.fetch(_OLDEST, _BATCH, self._bus.largest)
         groups: dict[object, list[asyncpg.Record]] = {}
         for row in rows:
             groups.setdefault(self._about(row), []).append(row)
@@ -172,10 +184,15 @@ class OutboxRelay:
         return len(rows)
 
     def _about(self, row: asyncpg.Record) -> object:
-        if row["subject"] not in self._folding:
+        if row["subject"] not in self._folding or row["payload"] is None:
             return row["id"]
         kind, about = self._folding[row["subject"]]
         return row["subject"], about(kind.FromString(row["payload"]))
 
     async def _publish(self, row: asyncpg.Record) -> None:
+        if row["payload"] is None:
+            log.error(
+                "event_set_aside", subject=row["subject"], id=row["id"], size=row["size"], largest=self._bus.largest
+            )
+            return
         await self._bus.publish_raw(row["subject"], row["payload"], row["message_id"], json.loads(row["headers"]))

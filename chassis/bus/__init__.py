@@ -73,6 +73,11 @@ class Bus:
         """Whether NATS can be reached at this moment."""
         return bool(self._nats.is_connected)
 
+    @property
+    def largest(self) -> int:
+        """How many bytes an event may have, together with its headers."""
+        return self._nats.max_payload
+
     async def connected(self) -> None:
         """Return once NATS was reached for the first time."""
         await self._connected.wait()

@@ -14,22 +14,11 @@ from sqlalchemy import BigInteger, Text, TextClause, bindparam, text
 
 from chassis import outbox
 from chassis.bus import ACK_WAIT, Bus, Delivery
-from chassis.database import Database, migrate
+from chassis.database import Database
 from chassis.errors import InvalidArgument, Unavailable
 from chassis.outbox import OutboxRelay
-from deploy.local import Nats, Postgres
+from deploy.local import Nats
 from tests.eventually import eventually
-
-MIGRATION = """
-revision = "0001"
-down_revision = None
-
-from chassis import outbox
-from chassis.database import service_role
-
-def upgrade() -> None:
-    outbox.create_table(service_role())
-"""
 
 
 class Heard:
@@ -61,26 +50,6 @@ class Heard:
         # An event handed to a worker that just gave up comes again after ACK_WAIT.
         async with asyncio.timeout(3 * ACK_WAIT), self._changed:
             await self._changed.wait_for(lambda: ready(self.events))
-
-
-@pytest.fixture
-async def bus(nats: Nats) -> AsyncIterator[Bus]:
-    async with Bus(nats.url) as bus:
-        await bus.connected()
-        yield bus
-
-
-@pytest.fixture
-async def database(postgres: Postgres, tmp_path: Path) -> AsyncIterator[Database]:
-    name = postgres.fresh_database(role="assent_consent")
-    (tmp_path / "versions").mkdir()
-    (tmp_path / "versions" / "0001_outbox.py").write_text(MIGRATION)
-    (tmp_path / "env.py").write_text("from chassis.database import run_migrations\nrun_migrations()\n")
-    service_url = postgres.url(name, role="assent_consent")
-    await migrate(postgres.url(name), tmp_path, service_url=service_url)
-    async with Database(service_url) as database:
-        yield database
-    postgres.drop_database(name)
 
 
 def durable() -> str:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from assent.consent.v1 import consent_events_pb2
 from assent.consent.v1.consent_events_pb2 import AnswerSubmitted
 from assent.meeting.v1 import meeting_events_pb2
@@ -49,17 +50,24 @@ def test_the_page_names_whoever_listens() -> None:
     assert listed == heard
 
 
-async def test_the_pages_subscriber_prints_what_happens(nats: Nats, tmp_path: Path) -> None:
+@pytest.fixture
+def empty_nats(tmp_path: Path) -> Iterator[Nats]:
+    """Without what other tests published there, readable or not."""
+    with Nats(tmp_path / "nats", fsync=False) as server:
+        yield server
+
+
+async def test_the_pages_subscriber_prints_what_happens(empty_nats: Nats, tmp_path: Path) -> None:
     [program] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     assert len([line for line in program.splitlines() if line.strip()]) <= 15
     (tmp_path / "subscriber.py").write_text(program)
-    async with Bus(nats.url) as bus:
+    async with Bus(empty_nats.url) as bus:
         await bus.connected()
         await bus.publish(AnswerSubmitted(meeting_id="before", revision=3))
         subscriber = await asyncio.create_subprocess_exec(
             *(sys.executable, "subscriber.py"),
             cwd=tmp_path,
-            env={**os.environ, "ASSENT_NATS_URL": nats.url, "PYTHONPATH": str(ROOT / "protos/gen")},
+            env={**os.environ, "ASSENT_NATS_URL": empty_nats.url, "PYTHONPATH": str(ROOT / "protos/gen")},
             stdout=asyncio.subprocess.PIPE,
         )
         try:
