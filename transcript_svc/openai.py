@@ -6,6 +6,7 @@ https://platform.openai.com/docs/api-reference/audio/createTranscription, which 
 import asyncio
 import io
 import random
+import re
 import wave
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -19,8 +20,8 @@ import structlog
 from chassis.errors import Unavailable
 from transcript_svc.cutting import Span
 from transcript_svc.endpointing import chunks_in
-from transcript_svc.openai_answers import Answer, Garbled, language_in, read, segments_in
-from transcript_svc.recognition import Heard, Unfit, Unrecognisable, side_by_side
+from transcript_svc.openai_answers import Answer, content_of, language_in, read, segments_in
+from transcript_svc.recognition import Garbled, Heard, Unfit, Unrecognisable, side_by_side
 from transcript_svc.settings import RecogniserSettings
 from transcript_svc.speech import RATE, samples
 
@@ -72,19 +73,20 @@ class OpenAI:
         self._turns = asyncio.Semaphore(settings.openai_at_once)
         self._http = httpx.AsyncClient(
             base_url=self._url,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers={"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {}),
             timeout=settings.openai_timeout_seconds,
         )
 
     async def look(self) -> None:
         """Say in the log if nobody answers there now. It is no reason not to start: recordings wait."""
         try:
-            answer = await self._http.get("models", timeout=LOOK_SECONDS)
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(LOOK_SECONDS), self._http.stream("GET", "models") as answer:
+                status = answer.status_code
+        except (httpx.HTTPError, TimeoutError) as error:
             log.warning("recogniser_unreachable", url=self._url, error=type(error).__name__)
             return
-        if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            log.warning("recogniser_key_refused", url=self._url, status=answer.status_code)
+        if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            log.warning("recogniser_key_refused", url=self._url, status=status)
 
     async def hear(self, wav: Path) -> AsyncGenerator[Heard, None]:
         """Chunks are heard side by side and handed on in order. Raises Unavailable, Unrecognisable, WorkerDied."""
@@ -150,30 +152,32 @@ class OpenAI:
         file = {"file": ("audio.wav", _wav(audio), "audio/wav")}
         try:
             # httpx counts the seconds between two bytes; a server that sends one now and then would keep us for good.
-            async with asyncio.timeout(self._settings.openai_timeout_seconds):
-                answer = await self._http.post("audio/transcriptions", data=asked, files=file)
+            async with (
+                asyncio.timeout(self._settings.openai_timeout_seconds),
+                self._http.stream("POST", "audio/transcriptions", data=asked, files=file) as answer,
+            ):
+                return await self._read(answer)
+        except Garbled as error:
+            raise _Passing(str(error)) from None
         except (httpx.HTTPError, TimeoutError) as error:
             raise _Passing(type(error).__name__) from None
-        return self._read(answer)
 
-    def _read(self, answer: httpx.Response) -> Answer:
+    async def _read(self, answer: httpx.Response) -> Answer:
         status = answer.status_code
         if answer.is_success:
-            try:
-                return read(answer.content)
-            except Garbled as error:
-                raise _Passing(str(error)) from None
+            return read(await content_of(answer))
         if status in PASSING or answer.is_server_error:
             raise _Passing(f"status {status}", _retry_after(answer))
         if status in REFUSING:
-            raise _Refused(status, self._without_key(answer.text))
+            raise _Refused(status, self._without_key((await content_of(answer)).decode(errors="replace")))
         # A wrong key, model or URL: not the recording's fault, and only the operator can help.
         log.error("recogniser_refuses_us", url=self._url, status=status)
         raise _unavailable(f"answers {status}: check ASSENT_OPENAI_URL, ASSENT_OPENAI_KEY_FILE, ASSENT_OPENAI_MODEL")
 
     def _without_key(self, text: str) -> str:
-        text = " ".join(text.split())[:300]
-        return text.replace(self._key, "***") if self._key else text
+        # Before anything is cut, or a part of the key would be left.
+        whole = text.replace(self._key, "***") if self._key else text
+        return " ".join(whole.split())[:300]
 
 
 def key_in(file: Path | None) -> str:
@@ -187,7 +191,7 @@ def _unavailable(what: str) -> Unavailable:
 
 def _retry_after(answer: httpx.Response) -> float:
     given = answer.headers.get("retry-after", "")
-    return float(given) if given.replace(".", "", 1).isdigit() else 0.0
+    return float(given) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", given) else 0.0
 
 
 def _wav(pcm: bytes) -> bytes:

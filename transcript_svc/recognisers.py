@@ -12,7 +12,7 @@ from transcript_svc.cutting import Span
 from transcript_svc.domain import Word, segments_of
 from transcript_svc.endpointing import chunks_in
 from transcript_svc.openai import OpenAI, key_in
-from transcript_svc.recognition import Heard, Recogniser, Unfit, side_by_side
+from transcript_svc.recognition import Heard, Recogniser, Unfit, ensure_sayable, side_by_side, speakable
 from transcript_svc.settings import RecogniserSettings
 from transcript_svc.workers import Message, WorkerDied, Workers, WorkRefused
 
@@ -45,7 +45,7 @@ class InChildren:
         self._workers = Workers(module, processes)
 
     async def hear(self, wav: Path) -> AsyncGenerator[Heard, None]:
-        """Chunks are heard side by side and handed on in order. Raises WorkerDied and Stuck."""
+        """Chunks are heard side by side and handed on in order. Raises WorkerDied, Stuck and Garbled."""
         chunks = await chunks_in(wav)
         at_once = self._processes * CHUNKS_AHEAD
         async with aclosing(side_by_side(chunks, partial(self._heard, wav), at_once)) as pieces:
@@ -64,8 +64,10 @@ class InChildren:
                     answer = await worker.answer(request)
             except TimeoutError:
                 raise Stuck(f"{self._chunk_seconds:g} s were not enough to hear from {chunk.start_ms} ms") from None
-        words = [Word(text, start_ms, end_ms) for text, start_ms, end_ms in answer["words"]]
-        return Heard(chunk.end_ms, tuple(segments_of(words)), answer["language"])
+        told = answer["words"]
+        ensure_sayable([text for text, _, _ in told])
+        words = (Word(speakable(text), start_ms, end_ms) for text, start_ms, end_ms in told)
+        return Heard(chunk.end_ms, tuple(segments_of(word for word in words if word.text)), answer["language"])
 
 
 class PocketSphinx(InChildren):

@@ -1,14 +1,21 @@
 """What every recogniser is: something that turns speech into words, chunk by chunk."""
 
 import asyncio
+import re
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from transcript_svc.cutting import Span
 from transcript_svc.domain import Segment, Word
+
+# Far more than anybody says in one chunk; it keeps every event well below what NATS takes.
+MOST_CHARACTERS = 5_000
+
+# Control characters and halves of characters: Postgres takes no NUL, protobuf no half, and nobody says them.
+_UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,10 @@ class Unrecognisable(Exception):
     """This audio is refused, and would be refused again."""
 
 
+class Garbled(Exception):
+    """This is no answer."""
+
+
 async def side_by_side(
     chunks: Iterable[Span], hear: Callable[[Span], Awaitable[Heard]], at_once: int
 ) -> AsyncGenerator[Heard, None]:
@@ -67,6 +78,18 @@ async def side_by_side(
         await asyncio.gather(*begun, return_exceptions=True)
 
 
+def ensure_sayable(texts: Collection[str]) -> None:
+    """Raises Garbled where these are more than one chunk can hold. Each counts as one character more than it has."""
+    length = len(texts) + sum(map(len, texts))
+    if length > MOST_CHARACTERS:
+        raise Garbled(f"an answer of {length} characters for one chunk, more than {MOST_CHARACTERS}")
+
+
+def speakable(text: str) -> str:
+    """The text without what cannot be said, nor written down."""
+    return _UNSPEAKABLE.sub(" ", text).strip()
+
+
 def placed(words: Iterable[tuple[str, float, float]], chunk: Span) -> list[Word]:
     """Words with times in seconds from the chunk's beginning, as words of the whole audio.
 
@@ -74,11 +97,12 @@ def placed(words: Iterable[tuple[str, float, float]], chunk: Span) -> list[Word]
     """
     found: list[Word] = []
     earliest = chunk.start_ms
-    for text, start, end in words:
+    for said, start, end in words:
+        text = speakable(said)
         start_ms = min(max(earliest, chunk.start_ms + round(start * 1000)), chunk.end_ms)
         end_ms = min(max(start_ms, chunk.start_ms + round(end * 1000)), chunk.end_ms)
-        if text.strip():
-            found.append(Word(text.strip(), start_ms, end_ms))
+        if text:
+            found.append(Word(text, start_ms, end_ms))
             earliest = end_ms
     return found
 

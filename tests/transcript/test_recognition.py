@@ -16,7 +16,7 @@ from transcript_svc import media
 from transcript_svc.domain import Segment
 from transcript_svc.endpointing import cut
 from transcript_svc.recognisers import InChildren, PocketSphinx, Stuck
-from transcript_svc.recognition import Heard
+from transcript_svc.recognition import Garbled, Heard
 
 
 async def ignore(done_ms: int, total_ms: int) -> None:
@@ -111,6 +111,32 @@ async def test_a_child_that_hangs_is_ended_and_the_next_recording_gets_another(
         async with aclosing(ears.hear(meeting)) as pieces:
             assert (await anext(pieces)).segments == ()
 
+
+@pytest.mark.parametrize("word", ["blah " * 1_200, ""], ids=["one long word", "many words"])
+async def test_a_child_that_tells_more_than_anybody_can_say_is_not_believed(
+    meeting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    (tmp_path / "babbling.py").write_text(SAYING.format(words=[[word, 0, 1]] * 6_000))
+    monkeypatch.syspath_prepend(tmp_path)
+    async with aclosing(InChildren("babbling", 1, "en")) as ears:
+        with pytest.raises(Garbled, match="more than 5000"):
+            await anext(ears.hear(meeting))
+
+
+async def test_a_childs_words_are_told_without_control_characters(
+    meeting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ringing.py").write_text(SAYING.format(words=[["\0well\a", 0, 1], ["\ud800", 1, 2]]))
+    monkeypatch.syspath_prepend(tmp_path)
+    async with aclosing(InChildren("ringing", 1, "en")) as ears, aclosing(ears.hear(meeting)) as pieces:
+        assert [segment.text for segment in (await anext(pieces)).segments] == ["well"]
+
+
+SAYING = """
+from transcript_svc.workers import serve
+
+serve(lambda request: iter([{{"words": {words}, "language": "en"}}]))
+"""
 
 DEAF_AT_FIRST = """
 import pathlib, time
