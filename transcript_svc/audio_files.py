@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import lameenc
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
+from av.filter.graph import Graph
 from numpy.typing import NDArray
 
 WAV_RATE = 16_000
@@ -25,23 +26,34 @@ Samples = NDArray[np.int16]
 
 
 class Resampler:
-    """A resampler that also takes what PyAV's does not: frames whose format changes."""
+    """A resampler that also takes what PyAV's does not: frames whose format changes.
+
+    It is without threads of its own: PyAV's starts as many as there are cores, of 8 MiB each, and has no work for them.
+    """
 
     def __init__(self, layout: str, rate: int) -> None:
-        self._wanted: dict[str, Any] = {"format": "s16", "layout": layout, "rate": rate}
-        self._resampler: AudioResampler | None = None
+        self._wanted = {"sample_fmts": "s16", "channel_layouts": layout, "sample_rates": str(rate)}
+        self._graph: Graph | None = None
         self._form: tuple[Any, ...] | None = None
 
     def resample(self, frame: AudioFrame | None) -> Iterator[Samples]:
         """The samples that are ready by now, channels interleaved; None flushes."""
         form = form_of(frame) if frame else None
-        if form != self._form and self._resampler:
-            yield from (_samples(out) for out in self._resampler.resample(None))
-            self._resampler = None
+        if form != self._form and self._graph:
+            yield from _through(self._graph, None)
+            self._graph = None
         self._form = form
         if frame:
-            self._resampler = self._resampler or AudioResampler(**self._wanted)
-            yield from (_samples(out) for out in self._resampler.resample(frame))
+            self._graph = self._graph or self._graph_for(frame)
+            yield from _through(self._graph, frame)
+
+    def _graph_for(self, frame: AudioFrame) -> Graph:
+        graph = Graph()
+        graph.threads = 1
+        form, layout, rate = form_of(frame)
+        begin = graph.add_abuffer(sample_rate=rate, format=form, layout=layout, time_base=frame.time_base)
+        graph.link_nodes(begin, graph.add("aformat", **self._wanted), graph.add("abuffersink")).configure()
+        return graph
 
 
 class WavFile:
@@ -145,5 +157,12 @@ def _mp3_encoder(rate: int, channels: int) -> Any:  # lameenc has no stubs
     return encoder
 
 
-def _samples(frame: AudioFrame) -> Samples:
-    return frame.to_ndarray().reshape(-1).astype(np.int16, copy=False)
+def _through(graph: Graph, frame: AudioFrame | None) -> Iterator[Samples]:
+    graph.push(frame)
+    while True:
+        try:
+            out = graph.pull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return
+        assert isinstance(out, AudioFrame)
+        yield out.to_ndarray().reshape(-1).astype(np.int16, copy=False)

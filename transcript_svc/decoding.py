@@ -29,11 +29,11 @@ def do(request: Message) -> Iterator[Message]:
             if "probe" in request
             else decode(source, request["wav"], request["mp3"], request["peaks"], request["audio_seconds"])
         )
+    except MemoryError as error:  # FFmpeg's own is one, too
+        raise Undecodable(f"decoding takes more than {MEMORY_LIMIT // 2**20} MiB of memory") from error
     except av.error.FFmpegError as error:
         raise_if_ours(error, source)
         raise Undecodable(f"the audio cannot be converted: {error.strerror}") from error
-    except MemoryError as error:
-        raise Undecodable(f"decoding takes more than {MEMORY_LIMIT // 2**20} MiB of memory") from error
 
 
 def probe(source: str) -> Iterator[Message]:
@@ -46,7 +46,7 @@ def decode(source: str, wav: str, mp3: str | None, peak_count: int, longest_seco
     """Progress now and then, at last what was found."""
     with open_container(source) as container, ExitStack() as opened:
         total_ms = _claimed_ms(container)
-        sound = sound_of(source, container, opened)
+        sound = sound_of(source, container, opened, longest_seconds)
         if sound is None:
             yield _found(has_audio=False, duration_ms=total_ms)
             return

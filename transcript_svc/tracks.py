@@ -1,7 +1,7 @@
 """Reads the sound of a file: its audio track in large frames, or all its tracks mixed so that nobody's words are lost.
 
-While they are mixed it is noted which of them is the loudest. Only this file is read, whatever it names, and what
-cannot be decoded is left out and counted.
+While they are mixed it is noted which of them is the loudest. Only this file is read, whatever it names. What cannot be
+decoded is left out and counted; silence takes its place, as that of what was never sent.
 """
 
 import errno
@@ -19,6 +19,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from transcript_svc.audio_files import Resampler, Samples, form_of
+from transcript_svc.gaps import Clock, silence
 from transcript_svc.loudness import Loudness
 from transcript_svc.speakers import NOBODY, Voices, names_of
 
@@ -41,9 +42,9 @@ class Undecodable(Exception):
 
 
 class Track:
-    """One audio track as large frames of one format."""
+    """One audio track as large frames of one format, of at most `longest` seconds with its gaps."""
 
-    def __init__(self, source: str, container: InputContainer, stream: AudioStream) -> None:
+    def __init__(self, source: str, container: InputContainer, stream: AudioStream, longest: float) -> None:
         self.damaged = 0
         self.is_empty = True
         self.rate = stream.codec_context.sample_rate
@@ -51,6 +52,8 @@ class Track:
         self._source = source
         self._container = container
         self._stream = stream
+        self._longest = longest
+        self._clock = Clock(self.starts_at, longest)
 
     @property
     def voices(self) -> Voices:
@@ -58,21 +61,28 @@ class Track:
         return NOBODY
 
     @property
-    def starts_at(self) -> float:
-        """Seconds, on the container's clock."""
-        return float((self._stream.start_time or 0) * (self._stream.time_base or 0))
+    def starts_at(self) -> float | None:
+        """Seconds, on the container's clock; None where that is not known before it is read."""
+        start = self._stream.start_time
+        return None if start is None else float(start * (self._stream.time_base or 0))
+
+    def begin_at(self, moment: float) -> None:
+        """There is silence from this moment, on the container's clock, until the track has sound."""
+        self._clock = Clock(moment, self._longest, smallest_lead=0.0)
 
     def large_frames(self) -> Iterator[AudioFrame]:
-        """All its sound, in order."""
+        """All its sound, in order, each at its time."""
         fifo, form = AudioFifo(), None
         for frame in self._frames():
             if form not in (None, form_of(frame)):  # a track may change its rate or channels on the way
                 yield from _all_of(fifo)
                 fifo = AudioFifo()
             form = form_of(frame)
-            frame.pts = None
-            fifo.write(frame)
-            yield from fifo.read_many(min(frame.sample_rate * LARGE_FRAME_SECONDS, LARGEST_FRAME))
+            size = min(frame.sample_rate * LARGE_FRAME_SECONDS, LARGEST_FRAME)
+            for piece in chain(silence(frame, self._clock.gap_before(frame), size), [frame]):
+                piece.pts = None  # the queue takes only what follows on one another
+                fifo.write(piece)
+                yield from fifo.read_many(size)
         yield from _all_of(fifo)
 
     def _frames(self) -> Iterator[AudioFrame]:
@@ -104,8 +114,9 @@ class Mix:
     rate = MIX_RATE
     channels = 2
 
-    def __init__(self, tracks: Sequence[Track], names: Sequence[str]) -> None:
+    def __init__(self, tracks: Sequence[Track], names: Sequence[str], longest: float) -> None:
         self._tracks = tracks
+        self._longest = longest
         self._names = names
         self._loudness = Loudness(self.rate, self.channels)
 
@@ -126,8 +137,10 @@ class Mix:
 
     def large_frames(self) -> Iterator[AudioFrame]:
         """All their sound, begun together where the tracks begin together."""
-        first = min(track.starts_at for track in self._tracks)
-        voices = [_blocks(track, track.starts_at - first) for track in self._tracks]
+        first = self._first_moment()
+        for track in self._tracks:
+            track.begin_at(first)
+        voices = [_blocks(track) for track in self._tracks]
         for blocks in zip_longest(*voices):
             self._loudness.add(blocks)
             heard = [block for block in blocks if block is not None]
@@ -138,9 +151,21 @@ class Mix:
             frame.sample_rate = MIX_RATE
             yield frame
 
+    def _first_moment(self) -> float:
+        """Where the first track begins; one that begins ages before or behind the others is not heeded."""
+        starts = [track.starts_at for track in self._tracks if track.starts_at is not None]
 
-def sound_of(source: str, container: InputContainer, opened: ExitStack) -> Track | Mix | None:
-    """The audio of a file; None where it has pictures and no audio track. Raises Undecodable."""
+        def followers(start: float) -> int:
+            return sum(start <= other <= start + self._longest for other in starts)
+
+        return max(sorted(starts), key=followers, default=0.0)
+
+
+def sound_of(source: str, container: InputContainer, opened: ExitStack, longest: float) -> Track | Mix | None:
+    """The audio of a file, with gaps within its first `longest` seconds; None where it has pictures and no audio track.
+
+    Raises Undecodable.
+    """
     count = len(container.streams.audio)
     if not count and container.streams.video and not is_cut_off(source):
         return None
@@ -153,9 +178,9 @@ def sound_of(source: str, container: InputContainer, opened: ExitStack) -> Track
         raise Undecodable("the audio track's codec is not known")
     containers = [container, *(opened.enter_context(open_container(source)) for _ in known[1:])]
     pairs = zip(containers, known, strict=True)
-    tracks = [Track(source, container, container.streams.audio[index]) for container, index in pairs]
+    tracks = [Track(source, container, container.streams.audio[index], longest) for container, index in pairs]
     names = names_of([stream.metadata for stream in container.streams.audio])
-    return Mix(tracks, [names[index] for index in known]) if len(tracks) > 1 else tracks[0]
+    return Mix(tracks, [names[index] for index in known], longest) if len(tracks) > 1 else tracks[0]
 
 
 def open_container(source: str) -> closing[InputContainer]:
@@ -181,7 +206,9 @@ def is_cut_off(source: str) -> bool:
 
 
 def raise_if_ours(error: av.error.FFmpegError, source: str) -> None:
-    """Raises OSError where the machine is to blame, so that the work is tried again."""
+    """Raises OSError where the machine is to blame, so that the work is tried again, and MemoryError."""
+    if error.errno == errno.ENOMEM:
+        raise MemoryError from error
     if error.errno in (errno.EMFILE, errno.ENFILE):
         raise OSError(error.errno, error.strerror)
     if error.errno == errno.EIO:  # FFmpeg says so of broken files too: see whether the disk gives every byte
@@ -204,12 +231,10 @@ def _is_known(stream: AudioStream) -> bool:
     return getattr(stream, "codec_context", None) is not None
 
 
-def _blocks(track: Track, late: float) -> Iterator[Samples]:
-    """Its samples, stereo, in blocks of exactly a second, after `late` seconds of silence."""
+def _blocks(track: Track) -> Iterator[Samples]:
+    """Its samples, stereo, in blocks of exactly a second."""
     size = 2 * MIX_RATE
-    for _ in range(int(late)):
-        yield np.zeros(size, np.int16)
-    waiting = np.zeros(2 * round(late % 1 * MIX_RATE), np.int16)
+    waiting = np.empty(0, np.int16)
     resampler = Resampler("stereo", MIX_RATE)
     for frame in chain(track.large_frames(), [None]):
         waiting = np.concatenate([waiting, *resampler.resample(frame)])

@@ -1,9 +1,11 @@
 """What decoding one file may cost, and whose fault it is when it costs more."""
 
 import asyncio
+import errno
 import os
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from tests.transcript.media_bytes import media, wav
 from tests.transcript.media_files import tone, write_audio
 from transcript_svc import decoding
 from transcript_svc.media import BrokenMedia, Decoded, Limits, TookTooLong, decode
-from transcript_svc.tracks import Undecodable
+from transcript_svc.tracks import Undecodable, raise_if_ours
 
 ENOUGH = Limits(audio_seconds=3600, cpu_seconds=60, wall_seconds=60)
 
@@ -66,6 +68,27 @@ async def test_a_file_that_wants_too_much_memory_fails_for_good(long: Path, monk
     request = {"probe": str(long), "cpu_seconds": 60}
     with pytest.raises(Undecodable, match="MiB of memory"):
         list(decoding.do(request))
+
+
+@pytest.mark.parametrize("work", ["av.open", "transcript_svc.tracks.AudioFifo", "transcript_svc.audio_files.Graph"])
+def test_a_file_for_which_ffmpeg_has_no_memory_is_not_called_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
+    def greedy(*_: object, **__: object) -> None:
+        raise av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory")
+
+    source = tmp_path / "source"
+    source.write_bytes(media("mp4"))
+    monkeypatch.setattr(decoding, "_limit", lambda _: None)
+    monkeypatch.setattr(work, greedy)
+    wanted = {"wav": str(tmp_path / "wav"), "mp3": None, "peaks": 10, "audio_seconds": 60, "cpu_seconds": 60}
+    with pytest.raises(Undecodable, match="more than 1024 MiB of memory"):
+        list(decoding.do({"decode": str(source), **wanted}))
+
+
+def test_a_packet_for_which_there_is_no_memory_is_not_left_out_as_damaged(tmp_path: Path) -> None:
+    with pytest.raises(MemoryError):
+        raise_if_ours(av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory"), str(tmp_path))
 
 
 @pytest.mark.parametrize("full", ["out.wav", "out.mp3"])

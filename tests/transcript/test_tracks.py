@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tests.transcript.media_bytes import encoded, media
 from tests.transcript.media_files import tone
 from transcript_svc.media import BrokenMedia, Decoded, decode
+from transcript_svc.tracks import MOST_TRACKS
 
 
 async def ignore(done_ms: int, total_ms: int) -> None:
@@ -52,6 +53,13 @@ async def test_loud_tracks_do_not_wrap_around(tmp_path: Path) -> None:
     _, samples = await heard(tmp_path, encoded("mov", "pcm_s16le", 48_000, "mono", [loud, loud]))
     quiet = np.abs(np.diff(samples.astype(int))).max()
     assert quiet < 15_000  # from one sample to the next; a sum that wrapped would leap by 65,535
+
+
+@pytest.mark.parametrize(("container", "codec"), [("mp4", "aac"), ("matroska", "libopus")])
+async def test_as_many_tracks_as_are_taken_fit_into_memory(tmp_path: Path, container: str, codec: str) -> None:
+    found, _ = await heard(tmp_path, encoded(container, codec, 48_000, "stereo", [tone(1)] * MOST_TRACKS))
+    assert found.duration_ms == pytest.approx(1_000, abs=50)
+    assert len(found.voices.names) == MOST_TRACKS
 
 
 async def test_more_tracks_than_anybody_records_are_refused(tmp_path: Path) -> None:
