@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from chassis import outbox
 from chassis.bus import Bus, Delivery
 from chassis.database import Database
-from chassis.outbox import OutboxRelay
+from chassis.outbox import Folding, OutboxRelay
 from tests.eventually import eventually
 
 KIND = AnswerSubmitted.DESCRIPTOR.full_name
@@ -58,7 +58,7 @@ async def commit(database: Database, *events: AnswerSubmitted) -> None:
         await connection.exec_driver_sql(outbox.putting(1), values)
 
 
-async def relayed(database: Database, bus: Bus) -> list[Any]:
+async def relayed(database: Database, bus: Bus, folding: Folding | None = None) -> list[Any]:
     """What was logged until nothing was left to publish."""
 
     async def nothing_left() -> bool:
@@ -66,16 +66,17 @@ async def relayed(database: Database, bus: Bus) -> list[Any]:
             return not await connection.scalar(text("SELECT count(*) FROM outbox"))
 
     with capture_logs() as logs:
-        async with OutboxRelay(database, bus):
+        async with OutboxRelay(database, bus, folding):
             await eventually(nothing_left)
     return logs
 
 
+@pytest.mark.parametrize("folding", [None, {AnswerSubmitted: lambda event: event.meeting_id}], ids=["", "folding"])
 async def test_an_event_too_large_for_the_bus_is_set_aside_and_told_and_the_others_go_out(
-    bus: Bus, database: Database, published: Published
+    bus: Bus, database: Database, published: Published, folding: Folding | None
 ) -> None:
     await commit(database, published.event(100), published.event(MOST + 1), published.event(200))
-    (line,) = await relayed(database, bus)
+    (line,) = await relayed(database, bus, folding)
     assert (line["event"], line["log_level"], line["subject"]) == ("event_set_aside", "error", KIND)
     assert line["id"] == 2
     assert MOST < line["size"] < MOST + 1000
