@@ -57,7 +57,7 @@ def request_id_of(asked: str) -> str:
 
 def body_too_slow() -> JSONResponse:
     """For a body that does not come."""
-    return problem(408, "BODY_TOO_SLOW", f"send the body within {BODY_SECONDS:.0f} s")
+    return problem(408, "BODY_TOO_SLOW", f"send the body within {BODY_SECONDS:.0f} s", {"Connection": "close"})
 
 
 class Doorway:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from chassis.server import signalled
 from gateway.doorway import CutOff
 from gateway.frames import FramesProtocol
+from gateway.heads import HeadsProtocol
 
 log = structlog.get_logger()
 
@@ -46,7 +47,7 @@ class HttpServer:
             uvicorn.Config(
                 app,
                 loop="none",
-                http="httptools",
+                http=HeadsProtocol,
                 # Compresses nothing: that alone would take a third of a fan-out's time.
                 ws=FramesProtocol,
                 ws_per_message_deflate=False,
