@@ -17,6 +17,8 @@ from transcript_svc.workers import Message, serve
 PROGRESS_SECONDS = 0.25
 # Three hours of mp4 take less than half of this, counted as the kernel counts here: addresses, not pages.
 MEMORY_LIMIT = 2**30
+# Of pictures nothing but the claim is known, and no audio may last longer either.
+DAY_MS = 24 * 3600 * 1000
 
 
 def do(request: Message) -> Iterator[Message]:
@@ -79,7 +81,7 @@ def _limit(cpu_seconds: int) -> None:
 
 
 def _claimed_ms(container: InputContainer) -> int:
-    return max((container.duration or 0) * 1000 // av.time_base, 0)
+    return min(max((container.duration or 0) * 1000 // av.time_base, 0), DAY_MS)
 
 
 def _found(

@@ -12,6 +12,8 @@ from transcript_svc.audio_files import form_of
 
 # Containers round times, and devices deliver late: what is shorter is no gap.
 SMALLEST_GAP_SECONDS = 0.1
+# A third of a second, mostly: hours of silence are quickly made, and a short one is not cut from too long a piece.
+_PIECE = 2**14
 
 
 class Clock:
@@ -32,7 +34,7 @@ class Clock:
     def gap_before(self, frame: AudioFrame) -> float:
         """Seconds of silence that belong before the frame, which is the next one."""
         gap = 0.0 if frame.time is None else self._gap(frame.time)
-        self._filled += gap + frame.samples / frame.sample_rate
+        self._filled += gap + frame.samples / max(frame.sample_rate, 1)
         return gap
 
     def _gap(self, time: float) -> float:
@@ -49,22 +51,22 @@ class Clock:
             self._begin = time - self._filled
 
 
-def silence(like: AudioFrame, seconds: float, largest: int) -> Iterator[AudioFrame]:
-    """Frames of silence that go with this one, none of more than `largest` samples."""
+def silence(like: AudioFrame, seconds: float) -> Iterator[AudioFrame]:
+    """Small frames of silence that go with this one."""
     missing = round(seconds * like.sample_rate)
     if missing:
-        whole = _silent(*form_of(like), largest)
+        whole = _silent(*form_of(like))
         whole.time_base = like.time_base
-        yield from repeat(whole, missing // largest)
-        yield from _begin_of(whole, missing % largest)
+        yield from repeat(whole, missing // _PIECE)
+        yield from _begin_of(whole, missing % _PIECE)
 
 
 @lru_cache(maxsize=4)
-def _silent(form: str, layout: str, rate: int, samples: int) -> AudioFrame:
+def _silent(form: str, layout: str, rate: int) -> AudioFrame:
     # PyAV's own way to fill a frame reads past its end where it has eight channels.
     graph = Graph()
     graph.threads = 1
-    source = graph.add("anullsrc", channel_layout=layout, sample_rate=str(rate), nb_samples=str(samples))
+    source = graph.add("anullsrc", channel_layout=layout, sample_rate=str(rate), nb_samples=str(_PIECE))
     graph.link_nodes(source, graph.add("aformat", sample_fmts=form), graph.add("abuffersink")).configure()
     frame = graph.pull()
     assert isinstance(frame, AudioFrame)

@@ -79,7 +79,7 @@ class Track:
                 fifo = AudioFifo()
             form = form_of(frame)
             size = min(frame.sample_rate * LARGE_FRAME_SECONDS, LARGEST_FRAME)
-            for piece in chain(silence(frame, self._clock.gap_before(frame), size), [frame]):
+            for piece in chain(silence(frame, self._clock.gap_before(frame)), [frame]):
                 piece.pts = None  # the queue takes only what follows on one another
                 fifo.write(piece)
                 yield from fifo.read_many(size)

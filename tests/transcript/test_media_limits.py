@@ -3,16 +3,17 @@
 import asyncio
 import errno
 import os
+import struct
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from tests.transcript.media_bytes import media, wav
+from tests.transcript.media_bytes import media, patched, picture_only, wav
 from tests.transcript.media_files import tone, write_audio
 from transcript_svc import decoding
-from transcript_svc.media import BrokenMedia, Decoded, Limits, TookTooLong, decode
+from transcript_svc.media import BrokenMedia, Decoded, Limits, TookTooLong, decode, probe
 from transcript_svc.tracks import Undecodable, raise_if_ours
 
 ENOUGH = Limits(audio_seconds=3600, cpu_seconds=60, wall_seconds=60)
@@ -46,6 +47,13 @@ async def test_a_small_file_that_holds_hours_is_stopped_before_it_fills_the_disk
     with pytest.raises(BrokenMedia, match="more than 600 s of audio for its size"):
         await decoded(source, limits)
     assert (tmp_path / "out.wav").stat().st_size < 700 * 32_000
+
+
+async def test_no_picture_is_said_to_last_for_more_than_a_day(tmp_path: Path) -> None:
+    source = tmp_path / "source.mkv"
+    ages = struct.pack(">d", 9e15)
+    source.write_bytes(patched(picture_only("a.mkv"), b"\x44\x89\x88", 0, ages))
+    assert (await decoded(source)).duration_ms == (await probe(source)).duration_ms == 24 * 3600 * 1000
 
 
 async def test_a_file_that_takes_too_much_computing_fails_for_good(tmp_path: Path) -> None:
