@@ -73,8 +73,8 @@ async def test_the_pages_subscriber_prints_what_happens(empty_nats: Nats, tmp_pa
         try:
             assert subscriber.stdout
             async with asyncio.timeout(60):
-                while await subscriber.stdout.readline() != b"meeting before is at revision 3\n":
-                    pass
+                while (line := await subscriber.stdout.readline()) != b"meeting before is at revision 3\n":
+                    assert line, "the subscriber has ended"
                 await bus.publish(AnswerSubmitted(meeting_id="after", revision=7))
                 assert await subscriber.stdout.readline() == b"meeting after is at revision 7\n"
         finally:
