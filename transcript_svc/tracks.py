@@ -21,6 +21,7 @@ from av.container import InputContainer
 from transcript_svc.audio_files import Resampler, Samples, form_of
 from transcript_svc.gaps import Clock, silence
 from transcript_svc.loudness import Loudness
+from transcript_svc.packets import Packets
 from transcript_svc.speakers import NOBODY, Voices, names_of
 
 # Work is done on about a second of audio at a time: frame by frame it takes three times the CPU.
@@ -44,13 +45,13 @@ class Undecodable(Exception):
 class Track:
     """One audio track as large frames of one format, of at most `longest` seconds with its gaps."""
 
-    def __init__(self, source: str, container: InputContainer, stream: AudioStream, longest: float) -> None:
+    def __init__(self, source: str, packets: Packets, stream: AudioStream, longest: float) -> None:
         self.damaged = 0
         self.is_empty = True
         self.rate = stream.codec_context.sample_rate
         self.channels = stream.codec_context.channels
         self._source = source
-        self._container = container
+        self._packets = packets
         self._stream = stream
         self._longest = longest
         self._clock = Clock(self.starts_at, longest)
@@ -86,7 +87,7 @@ class Track:
         yield from _all_of(fifo)
 
     def _frames(self) -> Iterator[AudioFrame]:
-        packets = self._container.demux(self._stream)
+        packets = self._packets.of(self._stream.index)
         while True:
             try:
                 packet = next(packets, None)
@@ -97,11 +98,11 @@ class Track:
                 return
             self.is_empty = self.is_empty and not packet.size
             try:
-                frames = packet.decode()
+                frames = self._stream.decode(packet)  # not `packet.decode`: it may come from a later opening
             except av.error.FFmpegError as error:
                 self._count_damage(error)
                 continue
-            yield from (frame for frame in frames if isinstance(frame, AudioFrame) and frame.samples)
+            yield from (frame for frame in frames if frame.samples)
 
     def _count_damage(self, error: av.error.FFmpegError) -> None:
         raise_if_ours(error, self._source)
@@ -109,7 +110,7 @@ class Track:
 
 
 class Mix:
-    """Several tracks as one, each read through a container of its own: memory stays flat however they lie."""
+    """Several tracks as one."""
 
     rate = MIX_RATE
     channels = 2
@@ -176,9 +177,9 @@ def sound_of(source: str, container: InputContainer, opened: ExitStack, longest:
     known = [index for index, stream in enumerate(container.streams.audio) if _is_known(stream)]
     if not known:
         raise Undecodable("the audio track's codec is not known")
-    containers = [container, *(opened.enter_context(open_container(source)) for _ in known[1:])]
-    pairs = zip(containers, known, strict=True)
-    tracks = [Track(source, container, container.streams.audio[index], longest) for container, index in pairs]
+    streams = [container.streams.audio[index] for index in known]
+    packets = Packets(container, streams, lambda: opened.enter_context(open_container(source)))
+    tracks = [Track(source, packets, stream, longest) for stream in streams]
     names = names_of([stream.metadata for stream in container.streams.audio])
     return Mix(tracks, [names[index] for index in known], longest) if len(tracks) > 1 else tracks[0]
 

@@ -1,16 +1,20 @@
 """A file with several audio tracks: nobody's words are lost, and everybody speaks when they spoke."""
 
 import wave
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
+from av.container import InputContainer
 from numpy.typing import NDArray
 
 from tests.transcript.media_bytes import encoded, media
 from tests.transcript.media_files import tone
+from tests.transcript.track_files import OwnTrack, talk, tracks_file
+from transcript_svc import decoding, packets, tracks
 from transcript_svc.media import BrokenMedia, Decoded, decode
-from transcript_svc.tracks import MOST_TRACKS
+from transcript_svc.tracks import MOST_TRACKS, open_container
 
 
 async def ignore(done_ms: int, total_ms: int) -> None:
@@ -60,6 +64,29 @@ async def test_as_many_tracks_as_are_taken_fit_into_memory(tmp_path: Path, conta
     found, _ = await heard(tmp_path, encoded(container, codec, 48_000, "stereo", [tone(1)] * MOST_TRACKS))
     assert found.duration_ms == pytest.approx(1_000, abs=50)
     assert len(found.voices.names) == MOST_TRACKS
+
+
+def test_tracks_that_lie_far_apart_in_the_file_are_read_through_containers_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def counted(source: str) -> closing[InputContainer]:
+        opened.append(source)
+        return open_container(source)
+
+    source = tmp_path / "source"
+    source.write_bytes(tracks_file("mp4", "aac", *(OwnTrack(talk((at, at + 1), seconds=4), at / 2) for at in range(3))))
+    monkeypatch.setattr(tracks, "open_container", counted)
+    heard = []
+    for most, times in ((2**25, 0), (4_000, 2), (0, 3)):
+        monkeypatch.setattr(packets, "MOST_WAITING_BYTES", most)
+        list(decoding.decode(str(source), str(tmp_path / "wav"), None, 10, 60))
+        heard.append((tmp_path / "wav").read_bytes())
+        assert len(opened) <= times
+        opened.clear()
+    assert heard == [heard[0]] * 3
+    assert len(heard[0]) > 5 * 32_000
 
 
 async def test_more_tracks_than_anybody_records_are_refused(tmp_path: Path) -> None:
