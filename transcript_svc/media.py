@@ -79,8 +79,8 @@ async def decode(
     """Decode once into a 16 kHz mono wav, an mp3 (where wanted) and the waveform's peaks.
 
     Several audio tracks are mixed into one, so that nobody's words are lost, and it is noted who speaks when. Memory
-    stays flat with length, but for 72 kB an hour of those notes; an mp4's own index, up to 9 MiB an hour, comes on
-    top. The limits follow from the file's size unless they are given.
+    stays flat with length, but for 72 kB an hour of those notes; an mp4's own index, up to 9 MiB an hour of each track,
+    comes on top. The limits follow from the file's size unless they are given.
 
     Raises BrokenMedia where it is the file's fault, TookTooLong where it may be, and OSError and WorkerDied where the
     machine is to blame: a full disk, for one.

@@ -11,6 +11,8 @@ from av.packet import Packet
 
 # Of all tracks together. Most files lay what is heard at one time side by side; of others no more than this is held.
 MOST_WAITING_BYTES = 2**25
+# What a packet takes beside its sound, which may be a single byte.
+_WRAPPING = 2**9
 
 
 class Packets:
@@ -34,7 +36,7 @@ class Packets:
             while waiting:
                 given += 1
                 packet = waiting.popleft()
-                self._bytes -= packet.size
+                self._bytes -= packet.size + _WRAPPING
                 yield packet
         del self._waiting[index]
         container = self._again()
@@ -47,5 +49,5 @@ class Packets:
         waiting = self._waiting.get(packet.stream.index) if packet else None
         if packet and waiting is not None:
             waiting.append(packet)
-            self._bytes += packet.size
+            self._bytes += packet.size + _WRAPPING
         return packet is not None
