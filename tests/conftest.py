@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from chassis.channel import Tls
 from deploy.local import Moto, Nats, Postgres
@@ -12,6 +13,10 @@ from deploy.local.run_dir import RunDir
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Errors without their frames' variables, as the services log them: structlog shows those where rich is installed.
+    *processors, _ = structlog.get_config()["processors"]
+    console = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*processors, console])
     config.addinivalue_line("markers", "radosgw: needs Ceph's S3 server; left out unless -m asks for it (make test-s3)")
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -65,10 +66,12 @@ async def around(memory_store: Store, recording_svc: RecordingSvc) -> Surroundin
 
 
 @pytest.fixture
-async def bus(nats: Nats) -> AsyncIterator[Bus]:
-    async with Bus(nats.url) as bus:
-        await bus.connected()
-        yield bus
+async def bus(tmp_path: Path) -> AsyncIterator[Bus]:
+    # A server of its own: what other tests left in the streams would be handed to our consumers as well.
+    with Nats(tmp_path / "nats", fsync=False) as server:
+        async with Bus(server.url) as bus:
+            await bus.connected()
+            yield bus
 
 
 async def test_erased_audio_is_marked_so(around: Surroundings) -> None:
