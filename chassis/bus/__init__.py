@@ -190,7 +190,7 @@ class Bus:
                 await asyncio.sleep(0.5)
 
     def _consumer(self, kind: type[M], name: str) -> Consumer[M]:
-        return Consumer(kind, f"{name}-{kind.DESCRIPTOR.name}", self._unfinished)
+        return Consumer(kind, f"{name}-{kind.DESCRIPTOR.name}", self._unfinished, lambda: self._closing)
 
     def _start(self, consumer: Consumer[M], take: _Take, at_once: int) -> None:
         work = self._consume(consumer, take, at_once)

@@ -37,13 +37,17 @@ class Delivery(Generic[M]):
 
 
 class Consumer(Generic[M]):
-    """Takes the events of one kind under one durable name. Those in hand when it is cancelled go to `unfinished`."""
+    """Takes the events of one kind under one durable name. Those in hand when it ends go to `unfinished`."""
 
-    def __init__(self, kind: type[M], durable: str, unfinished: list[Msg]) -> None:
+    def __init__(
+        self, kind: type[M], durable: str, unfinished: list[Msg], is_closing: Callable[[], bool] = lambda: False
+    ) -> None:
         self.subject: str = kind.DESCRIPTOR.full_name
         self.durable = durable
         self._kind = kind
         self._unfinished = unfinished
+        # A cancellation that comes with an event can be swallowed by the fetch: nobody would end the handler then.
+        self._is_closing = is_closing
 
     def config(self) -> ConsumerConfig:
         """How JetStream shall keep it."""
@@ -62,13 +66,19 @@ class Consumer(Generic[M]):
     ) -> None:
         """Hand over the next event; without one, come back after a few seconds."""
         for received in await _fetch(events):
-            await self._handle(received, handle)
+            if self._is_closing():
+                self._unfinished.append(received)
+            else:
+                await self._handle(received, handle)
 
     async def take_together(
         self, events: JetStreamContext.PullSubscription, most: int, handle: Callable[[Sequence[M]], Awaitable[None]]
     ) -> None:
         """Hand over the next event with those that wait behind it; where that fails, each by itself."""
-        if received := await _fetch_waiting(events, most):
+        received = await _fetch_waiting(events, most)
+        if received and self._is_closing():
+            self._unfinished += received
+        elif received:
             await self._handle_together(received, handle)
 
     async def _handle(self, received: Msg, handle: Callable[[Delivery[M]], Awaitable[None]]) -> None:
