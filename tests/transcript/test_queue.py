@@ -163,3 +163,9 @@ def test_a_room_is_what_stands_before_the_start() -> None:
     assert room_of("folder/my-room-2026-11-23T09:00:00.123Z.mp4") == "folder/my-room"
     assert room_of("my-room-2026-11-23T09:00:00Z.mkv") == room_of("my-room-2026-11-24T10:00:00+01:00.mp4") == "my-room"
     assert room_of("upload.mp4") == "upload.mp4"
+
+
+def test_the_meetings_of_a_room_are_one_room() -> None:
+    first = "weekly-bb48-d302d198-e588-44cc-abe0-30625aaea1a4-2026-11-23T06:18:06Z.mp4"
+    second = "weekly-bb48-1c5f2f6e-0a2b-4b3c-9d4e-5f6a7b8c9d0e-2026-11-24T06:18:06Z.mp4"
+    assert room_of(first) == room_of(second) == "weekly-bb48"

@@ -10,8 +10,8 @@ from sqlalchemy import text
 from chassis.database import Database
 from transcript_svc.domain import FINAL, Recording, Status
 
-# Whereby's name for it: [folder/]<room name>-<start, ISO 8601>.mp4|mkv
-_START = re.compile(r"-\d{4}-?\d{2}-?\d{2}T[^/]*$")
+# Whereby's name for it: [folder/]<room name>[-<uuid of this meeting's own room>]-<start, ISO 8601>.mp4|mkv
+_OF_ONE_CALL = re.compile(r"(-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?-\d{4}-?\d{2}-?\d{2}T[^/]*$")
 
 _ENTER = text("""
 INSERT INTO transcripts (id, recording_id, status, meeting_ids, owner_id)
@@ -99,8 +99,8 @@ class PostgresQueue:
 
 
 def room_of(object_key: str) -> str:
-    """What Whereby named the room; a name of another kind is a room of its own."""
-    return _START.sub("", object_key)
+    """What the room is called, whichever of its meetings it was; a name of another kind is a room of its own."""
+    return _OF_ONE_CALL.sub("", object_key)
 
 
 def _final() -> list[str]:
