@@ -4,6 +4,7 @@ import asyncio
 import time
 from typing import Any
 
+import httpx
 import pytest
 from assent.consent.v1 import consent_pb2
 
@@ -169,17 +170,19 @@ async def test_the_owner_sees_counts_and_the_history_but_no_names(stack: Stack) 
 async def test_c1_while_consent_is_paused_an_answer_is_503_within_two_seconds(stack: Stack) -> None:
     opened = await stack.opened("paused")
     path, token = f"/v1/meetings/{opened['meeting']['id']}/consent", bearer(opened["participant"]["token"])
+    replies, took = list[httpx.Response](), list[float]()
     stack.backend.consent_runs.clear()
     try:
-        began = time.perf_counter()
-        replies = await asyncio.gather(
-            *(stack.http.post(path, json={"consent_given": True}, headers=token) for _ in range(5))
-        )
-        took = time.perf_counter() - began
+        # The machine may be busy with other things for one of them, not for all.
+        while len(took) < 3 and not (took and min(took) < 2.0):
+            began = time.perf_counter()
+            replies += await asyncio.gather(
+                *(stack.http.post(path, json={"consent_given": True}, headers=token) for _ in range(5))
+            )
+            took.append(time.perf_counter() - began)
     finally:
         stack.backend.consent_runs.set()
-    # Two seconds are the service's; the machine may be busy with other things besides.
-    assert took < 4.0
+    assert min(took) < 2.0
     for reply in replies:
         assert (reply.status_code, reply.json()["reason"]) == (503, "ANSWER_UNCONFIRMED")
         assert int(reply.headers["retry-after"]) > 0

@@ -22,11 +22,8 @@ from tests.recording.served import serving, variables
 from tests.recording.surroundings import Cloud
 
 REFUSED, AGREED = "refused-2026-11-22T11:20:00Z.mp4", "agreed-2026-11-22T11:20:00Z.mp4"
-SOON = 15.0
-"""Seconds within which who asks for audio is answered, and all is settled once consent_svc is back.
-
-Two or three on a machine that is not busy; the sweep alone would take thirty.
-"""
+SOON = 5.0
+"""Seconds within which who asks for audio is answered, and all is settled once consent_svc is back."""
 CONTRADICTIONS = {
     "deletes though nobody refused": consent_pb2.Verdict(decision=DELETE, reason=NOBODY_REFUSED),
     "deletes for a refusal that it does not name": consent_pb2.Verdict(decision=DELETE, reason=SOMEBODY_REFUSED),

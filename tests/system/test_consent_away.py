@@ -10,8 +10,8 @@ import pytest
 
 from tests.system.world import Call, Json, World
 
-SETTLED_WITHIN = 15.0
-"""Seconds after its return: two or three on a machine that is not busy; the sweep alone would take thirty."""
+SETTLED_WITHIN = 5.0
+"""Seconds after its return."""
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from transcript_svc.domain import Status
 
 HOLD = 150.0
 """Seconds: who had to wait until it runs out would begin far too late."""
-SOON = 60.0
+SOON = 45.0
 """Seconds in which the process ends, and in which another one begins, however busy the machine is."""
 
 
