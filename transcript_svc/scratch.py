@@ -77,7 +77,7 @@ class Scratch:
         await self._ready.wait()
         folder = self._directory / recording_id
         try:
-            await self._wipe({recording_id} & self._left)
+            await self._wipe_ended({recording_id} & self._left)
             await self._register(recording_id)
             await asyncio.to_thread(folder.mkdir, mode=0o700)
             yield folder
@@ -94,13 +94,13 @@ class Scratch:
 
     async def _put_away(self, recording_id: str) -> None:
         self._left.add(recording_id)
-        await self._wipe({recording_id})
+        await self._wipe_ended({recording_id})
         try:
             await self._release_wiped()
         except ServiceError as error:
             log.warning("scratch_release_deferred", recording_id=recording_id, reason=error.reason)
 
-    async def _wipe(self, recording_ids: Iterable[str]) -> None:
+    async def _wipe_ended(self, recording_ids: Iterable[str]) -> None:
         """Wipe what lies there of work that has ended. Raises OSError, once all was tried."""
         failure: OSError | None = None
         async with self._wiping:
@@ -127,7 +127,7 @@ class Scratch:
                     await self._recordings.ReleaseScratch(rpc.ReleaseScratchRequest(instance=self._instance))
                     self._ready.set()
                 with suppress(OSError):  # the log has it
-                    await self._wipe(tuple(self._left))
+                    await self._wipe_ended(tuple(self._left))
                 await self._release_wiped()
             except ServiceError as error:
                 log.warning("scratch_sweep_deferred", reason=error.reason)

@@ -52,40 +52,36 @@ async def test_the_second_waits_until_the_first_has_ended(database: Database) ->
 
 async def test_a_lost_connection_alone_takes_nothing_away(database: Database) -> None:
     name = Name(database, "host")
-    async with kept(name) as keeping:
+    async with kept(name) as keeping, outside(database) as other:
         await eventually(lambda: is_ours(name))
-        outside = await _outside(database)
-        try:
-            before = await _holder(outside)
-            await outside.execute("SELECT pg_terminate_backend($1)", before)
+        [before] = await _sessions(other, granted=True)
+        await other.execute("SELECT pg_terminate_backend($1)", before)
 
-            async def held_anew() -> bool:
-                return await _holder(outside) not in (None, before)
+        async def held_anew() -> bool:
+            return await _sessions(other, granted=True) not in ([], [before])
 
-            await eventually(held_anew)
-        finally:
-            await outside.close()
+        await eventually(held_anew)
         assert not keeping.done()
 
 
 async def test_whose_name_was_taken_meanwhile_ends(database: Database) -> None:
     name = Name(database, "host")
-    async with kept(name) as keeping:
+    async with kept(name) as keeping, outside(database) as other, outside(database) as operator:
         await eventually(lambda: is_ours(name))
-        outside = await _outside(database)
-        try:
-            await outside.execute("SELECT pg_terminate_backend($1)", await _holder(outside))
-            taken = names._TAKE.text.replace(":name", "$1")
+        # Whoever waits for the lock already has it before anybody can ask for it again.
+        take = names._TAKE.text.replace("pg_try_advisory_lock", "pg_advisory_lock").replace(":name", "$1")
+        taking = asyncio.create_task(other.fetchval(take, "host"))
 
-            async def taken_by_another() -> bool:
-                return bool(await outside.fetchval(taken, "host"))
+        async def waits() -> bool:
+            return bool(await _sessions(operator, granted=False))
 
-            await eventually(taken_by_another, every=0.001)
-            with pytest.raises(NameTaken, match="ASSENT_INSTANCE"):
-                async with asyncio.timeout(30):
-                    await asyncio.shield(keeping)
-        finally:
-            await outside.close()
+        await eventually(waits)
+        [holder] = await _sessions(operator, granted=True)
+        await operator.execute("SELECT pg_terminate_backend($1)", holder)
+        await taking
+        with pytest.raises(NameTaken, match="ASSENT_INSTANCE"):
+            async with asyncio.timeout(60):
+                await asyncio.shield(keeping)
 
 
 async def test_before_the_name_is_ours_nothing_is_released_and_no_folder_is_made(
@@ -110,15 +106,22 @@ async def test_before_the_name_is_ours_nothing_is_released_and_no_folder_is_made
         assert shop.recording_svc.fake.scratch() == set()
 
 
-async def _outside(database: Database) -> "asyncpg.Connection[asyncpg.Record]":
+@asynccontextmanager
+async def outside(database: Database) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A session of somebody else's."""
     url = database.engine.url.set(drivername="postgresql")
-    return await asyncpg.connect(url.render_as_string(hide_password=False))
+    connection = await asyncpg.connect(url.render_as_string(hide_password=False))
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
-async def _holder(outside: "asyncpg.Connection[asyncpg.Record]") -> int | None:
-    """Who holds an advisory lock there, by process id."""
-    found = await outside.fetchval(
-        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted "
-        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+async def _sessions(connection: "asyncpg.Connection[asyncpg.Record]", *, granted: bool) -> list[int]:
+    """Which of them hold an advisory lock there, or wait for one; by process id."""
+    found = await connection.fetch(
+        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted = $1 "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        granted,
     )
-    return None if found is None else int(found)
+    return [row["pid"] for row in found]
