@@ -29,7 +29,7 @@ from bench.servers import FanOutServer
 from chassis.bus import Bus
 from chassis.database import Database
 from deploy.local import Stack
-from deploy.local.issuer import OWNER
+from deploy.local.issuer.tokens import OWNER
 from gateway.frames import text_frame
 from gateway.transcript_feed import numbered
 from transcript_svc import wire

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from deploy.local.cloud import GivenCloud
-from deploy.local.issuer import Issuer
+from deploy.local.issuer.stand_in import Issuer
 from deploy.local.keys import own_variables, public_halves
 from deploy.local.moto import Moto
 from deploy.local.nats import Nats
@@ -124,6 +124,8 @@ class Stack:
             if name.endswith("_DATABASE_URL"):
                 variables.pop(name.replace("_DATABASE_URL", "_MIGRATION_DATABASE_URL"), None)
         variables |= self.given | public_halves(self.run_dir, self.given)
+        if "ASSENT_OIDC_CLIENT_ID" in variables:  # people sign in on the pages
+            variables.setdefault("ASSENT_SESSION_SECRET", self.run_dir.secret("session-secret"))
         for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
             if f"AWS_{name}" in variables:  # who puts recordings there, unless somebody else does
                 variables.setdefault(f"ASSENT_WHEREBY_RECORDING_{name}", variables[f"AWS_{name}"])
@@ -182,7 +184,7 @@ class Stack:
             case "moto":
                 return Moto(self.run_dir)
             case "issuer":
-                return Issuer(self.run_dir)
+                return Issuer(self.run_dir, self.env)
             case "whereby":
                 return Whereby(self.run_dir, self.env)
             case "gateway":

@@ -9,7 +9,10 @@ import jwt
 import pytest
 
 from deploy.local.certificates import Certificates
-from deploy.local.issuer import Issuer, application
+from deploy.local.issuer.__main__ import application
+from deploy.local.issuer.clients import Client
+from deploy.local.issuer.codes import Codes
+from deploy.local.issuer.stand_in import Issuer
 from deploy.local.run_dir import RunDir
 
 
@@ -78,8 +81,9 @@ def test_certificates_are_made_once_and_keys_are_private(tmp_path: Path) -> None
 
 
 async def test_a_token_is_verified_by_the_published_keys(tmp_path: Path) -> None:
-    issuer = Issuer(tmp_path)
-    transport = httpx.ASGITransport(application(issuer.key, issuer.url))
+    issuer = Issuer(tmp_path, dict)
+    client = Client.of_gateway("http://127.0.0.1:8080", "assent-pages", None)
+    transport = httpx.ASGITransport(application(issuer.key, issuer.url, client, Codes()))
     async with httpx.AsyncClient(transport=transport, base_url=issuer.url) as http:
         document = (await http.get("/.well-known/openid-configuration")).json()
         assert document["issuer"] == issuer.url
@@ -93,7 +97,7 @@ async def test_a_token_is_verified_by_the_published_keys(tmp_path: Path) -> None
 
 
 def test_the_owners_token_stays_the_same_until_the_issuer_moves(tmp_path: Path) -> None:
-    issuer = Issuer(tmp_path)
+    issuer = Issuer(tmp_path, dict)
     token = issuer.owner_token()
     assert issuer.owner_token() == token
     issuer.run_dir.move_port("issuer")

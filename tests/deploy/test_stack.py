@@ -119,6 +119,40 @@ def test_receipts_of_a_trial_name_no_organisation_until_one_is_set(tmp_path: Pat
     assert Stack(tmp_path, environ=CLEAN | controller).env()["ASSENT_CONSENT_CONTROLLER_NAME"] == "Example Org"
 
 
+SIGN_IN = ("ASSENT_OIDC_CLIENT_ID", "ASSENT_OIDC_CLIENT_SECRET", "ASSENT_SESSION_SECRET")
+
+
+def test_people_can_sign_in_on_the_pages(stack: Stack) -> None:
+    variables = stack.env()
+    assert variables["ASSENT_OIDC_CLIENT_ID"] == "assent-pages"
+    assert len({variables[name] for name in SIGN_IN}) == 3
+    assert min(len(variables[name]) for name in SIGN_IN[1:]) >= 32
+    secrets = stack.run_dir.path / "secrets"
+    assert {(secrets / name).stat().st_mode & 0o777 for name in ("oidc-client-secret", "session-secret")} == {0o600}
+    assert not any(variables[name] in " ".join(stack.parts["issuer"].command()) for name in SIGN_IN[1:])
+    url = f"{variables['ASSENT_OIDC_ISSUER']}/authorize"
+    asked = {
+        "client_id": "assent-pages",
+        "redirect_uri": f"{variables['ASSENT_GATEWAY_URL']}/v1/sign-in/callback",
+        "response_type": "code",
+        "scope": "openid",
+        "code_challenge": "c" * 43,
+        "code_challenge_method": "S256",
+    }
+    assert httpx.get(url, params=asked, trust_env=False).status_code == 200
+
+
+def test_for_an_issuer_of_the_operators_no_client_is_made_up(tmp_path: Path) -> None:
+    own = {"ASSENT_OIDC_ISSUER": "https://login.example.com/", "ASSENT_OIDC_JWKS_URL": "https://login.example.com/keys"}
+    variables = Stack(tmp_path, environ=CLEAN | own).env()
+    assert not variables.keys() & set(SIGN_IN)
+    registered = own | {"ASSENT_OIDC_CLIENT_ID": "theirs"}
+    variables = Stack(tmp_path, environ=CLEAN | registered).env()
+    assert variables["ASSENT_OIDC_CLIENT_ID"] == "theirs"
+    assert "ASSENT_OIDC_CLIENT_SECRET" not in variables
+    assert len(variables["ASSENT_SESSION_SECRET"]) >= 32
+
+
 def test_changed_code_is_started_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in ("gateway", "chassis"):
         (tmp_path / folder).mkdir()

@@ -100,6 +100,8 @@ def test_a_service_is_given_its_own_secrets_and_no_other() -> None:
         "ASSENT_RECORDING_DATABASE_URL": "r",
         "ASSENT_RECORDINGS_BUCKET": "b",
         "ASSENT_PARTICIPANT_TOKEN_SECRET": "p",
+        "ASSENT_OIDC_CLIENT_SECRET": "i",
+        "ASSENT_SESSION_SECRET": "h",
         "ASSENT_OWNER_TOKEN": "o",
         "ASSENT_PID_GATEWAY": "1",
         "AWS_SECRET_ACCESS_KEY": "s",
@@ -120,7 +122,7 @@ def test_a_service_is_given_its_own_secrets_and_no_other() -> None:
         },
         "recording_svc": {"ASSENT_RECORDING_DATABASE_URL", "ASSENT_RECORDINGS_BUCKET", "AWS_SECRET_ACCESS_KEY"},
         "transcript_svc": {"ASSENT_RECORDINGS_BUCKET", "AWS_SECRET_ACCESS_KEY"},
-        "gateway": {"ASSENT_PARTICIPANT_TOKEN_SECRET"},
+        "gateway": {"ASSENT_PARTICIPANT_TOKEN_SECRET", "ASSENT_OIDC_CLIENT_SECRET", "ASSENT_SESSION_SECRET"},
     }  # fmt: skip
     assert {name: set(taken_by(name, variables)) - everyones for name in expected} == expected
     assert all(everyones <= set(taken_by(name, variables)) for name in expected)
