@@ -1,7 +1,7 @@
 /** The first page: a way into a room for everybody, and the owner's rooms and transcripts. */
 
-import { element } from "./elements.js";
 import { loadWithToken, startPage } from "./page.js";
+import { RoomList } from "./room-list.js";
 import { signedInToken } from "./session.js";
 import { TranscriptList } from "./transcript-list.js";
 
@@ -21,29 +21,22 @@ await loadWithToken(byId("notice"), texts, {
 });
 
 async function show(api) {
-  const [{ rooms }] = await Promise.all([api.get("/v1/rooms"), new TranscriptList(api, texts).load()]);
-  byId("rooms").replaceChildren(...rooms.map(roomCard));
-  byId("no-rooms").hidden = rooms.length > 0;
+  const rooms = new RoomList(api, texts);
+  await Promise.all([rooms.load(), new TranscriptList(api, texts).load()]);
   byId("create").addEventListener("submit", (event) => {
     event.preventDefault();
-    createRoom(api);
+    createRoom(api, rooms);
   });
   byId("notice").hidden = true;
   byId("owner").hidden = false;
 }
 
-function roomCard(room) {
-  return element("li", {}, element("a", { href: `/${encodeURIComponent(room.name)}` }, room.name));
-}
-
-async function createRoom(api) {
+async function createRoom(api, rooms) {
   const input = byId("create-name");
   const says = byId("create-says");
   says.textContent = "";
   try {
-    const room = await api.post("/v1/rooms", { name: input.value });
-    byId("rooms").prepend(roomCard(room));
-    byId("no-rooms").hidden = true;
+    rooms.add(await api.post("/v1/rooms", { name: input.value }));
     input.value = "";
   } catch (error) {
     says.textContent = whyNot(error);

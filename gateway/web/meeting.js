@@ -3,7 +3,8 @@
 import "./recording-consent.js";
 import { element } from "./elements.js";
 import { LiveEvents } from "./live.js";
-import { certificateButton, idFromAddress, loadWithToken, startPage } from "./page.js";
+import { idFromAddress, loadWithToken, startPage } from "./page.js";
+import { RecordingCard } from "./recording-card.js";
 import { pageToken, participantTokenOfMeeting, signedInToken } from "./session.js";
 
 const byId = (id) => document.querySelector(`#${id}`);
@@ -11,6 +12,8 @@ const id = idFromAddress();
 const path = `/v1/meetings/${encodeURIComponent(id)}`;
 const texts = await startPage();
 const cards = new Map();
+let isOwner = false;
+let askedForTranscripts = null;
 
 await loadWithToken(byId("notice"), texts, {
   tokens: [pageToken(), participantTokenOfMeeting(id)],
@@ -61,53 +64,43 @@ function showMeeting(meeting) {
 
 function showCounts(counts) {
   for (const number of byId("counts").querySelectorAll("[data-count]")) {
-    number.textContent = counts[number.dataset.count];
+    const count = String(counts[number.dataset.count]);
+    // Only what changed is news to whoever listens to the page.
+    if (number.textContent !== count) number.textContent = count;
   }
 }
 
-/** Recordings are the owner's to see; a participant sees the counts. */
+/** The owner's are listed with all their times; a participant hears how each stands over the line. */
 async function showRecordings(api) {
+  let recordings = [];
   try {
-    const { recordings } = await api.get(`/v1/recordings?meeting_id=${encodeURIComponent(id)}`);
-    for (const recording of recordings) showRecording(api, recording);
-    byId("no-recordings").textContent = recordings.length ? "" : texts.say("meeting.no_recordings");
+    ({ recordings } = await api.get(`/v1/recordings?meeting_id=${encodeURIComponent(id)}`));
+    isOwner = true;
   } catch (error) {
     if (error.status !== 403 && error.status !== 401) throw error;
-    byId("no-recordings").textContent = texts.say("meeting.recordings_owner_only");
   }
+  byId("no-recordings").textContent = texts.say("meeting.no_recordings");
+  // Newest first is how they are listed, and each is put above those before it.
+  for (const recording of recordings.reverse()) showRecording(api, recording);
 }
 
 function showRecording(api, recording) {
-  const card = cardOf(recording);
-  const known = cards.get(recording.id);
-  if (known) known.replaceWith(card);
-  else byId("recordings").prepend(card);
-  cards.set(recording.id, card);
-  byId("no-recordings").textContent = "";
-  if (recording.state === "erased") card.append(certificateButton(api, texts, recording.id));
-}
-
-function explanationOf({ state, blocked_until: until }) {
-  if (state === "blocked" && until) return texts.say("meeting.explain_blocked_until", { day: texts.day(until) });
-  return texts.say(`meeting.explain_${state}`);
-}
-
-function cardOf(recording) {
-  const state = recording.state;
-  const when = recording.recorded_at
-    ? texts.say("meeting.recorded_at", { day: texts.day(recording.recorded_at) })
-    : texts.say("meeting.arrived_at");
-  const pill = element("span", { class: "state", "data-state": state }, texts.say(`meeting.state_${state}`));
-  const card = element(
-    "li",
-    {},
-    element("div", { class: "title" }, element("h3", {}, when), pill),
-    element("p", { class: "hint" }, explanationOf(recording)),
-  );
-  if (recording.transcript_id) {
-    const link = element("a", { href: `/transcripts/${encodeURIComponent(recording.transcript_id)}` });
-    link.textContent = texts.say("meeting.transcript");
-    card.append(element("p", {}, link));
+  let card = cards.get(recording.id);
+  if (!card) {
+    card = new RecordingCard(api, texts, { isOwner });
+    cards.set(recording.id, card);
+    byId("recordings").prepend(card.element);
+    byId("no-recordings").textContent = "";
   }
-  return card;
+  card.show(recording);
+  if (card.lacksTranscript) {
+    showTranscripts(api).catch((error) => console.warn("the transcripts could not be asked for", error));
+  }
+}
+
+/** How transcribing went, and when it was done: what is told of a recording does not say. */
+async function showTranscripts(api) {
+  askedForTranscripts ??= api.get(`/v1/transcripts?meeting_id=${encodeURIComponent(id)}`);
+  const asked = askedForTranscripts.finally(() => (askedForTranscripts = null));
+  for (const transcript of (await asked).transcripts) cards.get(transcript.recording_id)?.showTranscript(transcript);
 }

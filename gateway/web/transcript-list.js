@@ -19,16 +19,17 @@ export class TranscriptList {
     const names = ["search", "query", "found", "recent", "no-transcripts", "transcripts", "transcripts-title", "more"];
     this.#parts = Object.fromEntries(names.map((name) => [name, document.querySelector(`#${name}`)]));
     this.#parts.query.value = new URLSearchParams(location.search).get("query")?.slice(0, LONGEST_QUERY) ?? "";
-    this.#parts.search.addEventListener("submit", (event) => {
+    // One of each, however often a page that could not be loaded begins again.
+    this.#parts.search.onsubmit = (event) => {
       event.preventDefault();
       this.#search(this.#parts.query.value);
-    });
-    this.#parts.recent.addEventListener("click", () => {
+    };
+    this.#parts.recent.onclick = () => {
       this.#parts.query.value = "";
       this.#search("");
       this.#parts.query.focus();
-    });
-    this.#parts.more.addEventListener("click", () => this.#try(() => this.#showMore()));
+    };
+    this.#parts.more.onclick = () => this.#try(() => this.#showMore());
   }
 
   /** What the address asks for: it keeps the query, so that whoever comes back from a transcript finds it again. */

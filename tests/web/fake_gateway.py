@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import json
 import uuid
 from collections import defaultdict
 from typing import Any
@@ -13,18 +12,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from tests.web.fake_lists import page_of
 from tests.web.fake_meeting import NOTICES, Answered, FakeMeeting
+from tests.web.fake_problem import Problem, problem_json
 from tests.web.fake_tokens import OWNER, claims_of, participant_token, receipt_token
 from tests.web.fake_transcripts import edited, found
 from tests.web.pages import with_pages
-
-
-class Problem(Exception):
-    """An error as the API tells it."""
-
-    def __init__(self, status: int, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status, self.reason, self.detail = status, reason, detail
 
 
 class FakeGateway:
@@ -39,6 +32,7 @@ class FakeGateway:
         self.audio: dict[str, bytes] = {}
         self.withheld: dict[str, tuple[int, str]] = {}  # transcript id -> status and reason instead of its audio
         self.queries: list[str] = []
+        self.opened: list[str] = []  # the rooms whose meetings were asked for
         self.page_size = 50
         self.edits_fail_with: tuple[int, str] | None = None
         self.events: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -52,6 +46,7 @@ class FakeGateway:
             Route("/v1/rooms", self.list_rooms),
             Route("/v1/rooms", self.create_room, methods=["POST"]),
             Route("/v1/rooms/{name}/meeting", self.open_meeting, methods=["POST"]),
+            Route("/v1/rooms/{name}/meetings", self.list_meetings),
             Route("/v1/meetings/{id}", self.get_meeting),
             Route("/v1/meetings/{id}/consent", self.get_consent),
             Route("/v1/meetings/{id}/consent", self.submit_answer, methods=["POST"]),
@@ -69,7 +64,7 @@ class FakeGateway:
             WebSocketRoute("/v1/transcripts/{id}/events", self.follow),
         ]
         app = with_pages(api, self.whereby_origin)
-        app.add_exception_handler(Problem, _problem)
+        app.add_exception_handler(Problem, problem_json)
         return app
 
     async def emit(self, subject: str, event: str, **data: Any) -> None:
@@ -87,7 +82,7 @@ class FakeGateway:
 
     async def list_rooms(self, request: Request) -> Response:
         self._require_owner(request)
-        return JSONResponse({"rooms": [{"name": name} for name in self.rooms], "next_page_token": ""})
+        return page_of("rooms", [{"name": name} for name in self.rooms], request, self.page_size)
 
     async def create_room(self, request: Request) -> Response:
         self._require_owner(request)
@@ -101,7 +96,7 @@ class FakeGateway:
         name = request.path_params["name"]
         if name not in self.rooms:
             raise Problem(404, "ROOM_NOT_FOUND", f"no room {name}")
-        meeting = next((each for each in self.meetings.values() if each.room == name), None)
+        meeting = next((each for each in self.meetings.values() if each.room == name and each.is_active), None)
         if meeting is None:
             meeting_id = str(uuid.uuid4())
             meeting = FakeMeeting(meeting_id, name, f"{self.whereby_origin}/{name}-{meeting_id[:8]}")
@@ -117,6 +112,13 @@ class FakeGateway:
                 "consent": self._consent(meeting, participant),
             }
         )
+
+    async def list_meetings(self, request: Request) -> Response:
+        self._require_owner(request)
+        name = request.path_params["name"]
+        self.opened.append(name)
+        listed = [self._shown(each, is_owner=True) for each in self.meetings.values() if each.room == name]
+        return page_of("meetings", sorted(listed, key=lambda one: str(one["start_time"]), reverse=True), request)
 
     async def get_meeting(self, request: Request) -> Response:
         meeting, participant = self._meeting(request)
@@ -161,7 +163,7 @@ class FakeGateway:
         self._require_owner(request)
         wanted = request.query_params["meeting_id"]
         found = [each for each in self.recordings.values() if each["meeting_id"] == wanted]
-        return JSONResponse({"recordings": found, "next_page_token": ""})
+        return page_of("recordings", found, request)
 
     async def get_certificate(self, request: Request) -> Response:
         self._require_owner(request)
@@ -171,13 +173,13 @@ class FakeGateway:
         return JSONResponse({"certificate": f"header.{recording['id']}.signature"})
 
     async def list_transcripts(self, request: Request) -> Response:
-        self._require_owner(request)
+        meeting_id = request.query_params.get("meeting_id", "")
+        if self._required_claims(request).get("meeting_id", "") != meeting_id:
+            self._require_owner(request)
         self.queries.append(request.query_params.get("query", ""))
         listed = found(self.transcripts.values(), self.queries[-1])
-        at = int(request.query_params.get("page_token", "0"))
-        end = at + self.page_size
-        token = str(end) if end < len(listed) else ""
-        return JSONResponse({"transcripts": listed[at:end], "next_page_token": token})
+        wanted = [each for each in listed if not meeting_id or each["meeting_id"] == meeting_id]
+        return page_of("transcripts", wanted, request, self.page_size)
 
     async def get_transcript(self, request: Request) -> Response:
         return JSONResponse(self._transcript(request))
@@ -279,7 +281,7 @@ class FakeGateway:
             "id": meeting.id,
             "room": meeting.room,
             "room_url": meeting.room_url,
-            "start_time": "2026-11-22T10:00:00Z",
+            "start_time": meeting.started_at,
             "is_active": meeting.is_active,
         }
         return shown | ({"host_room_url": f"{meeting.room_url}?roomKey=secret"} if is_owner else {})
@@ -287,9 +289,3 @@ class FakeGateway:
     def _consent(self, meeting: FakeMeeting, participant: str) -> dict[str, Any]:
         answer = meeting.answers.get(participant)
         return {"meeting_id": meeting.id, "answer": answer and answer.shown(), "counts": meeting.counts()}
-
-
-async def _problem(_: Request, problem: Exception) -> Response:
-    assert isinstance(problem, Problem)
-    body = {"title": problem.reason, "status": problem.status, "reason": problem.reason, "detail": problem.detail}
-    return Response(json.dumps(body), problem.status, media_type="application/problem+json")

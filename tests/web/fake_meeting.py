@@ -42,6 +42,7 @@ class FakeMeeting:
     room_url: str
     people: set[str] = field(default_factory=set)
     is_active: bool = True
+    started_at: str = "2026-11-22T10:00:00Z"
     answers: dict[str, Answered] = field(default_factory=dict)
     by_request: dict[str, Answered] = field(default_factory=dict)
 

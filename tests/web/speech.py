@@ -38,6 +38,7 @@ def transcript(transcript_id: str, status: str, **changed: Any) -> dict[str, Any
         "audio_deleted": False,
         "segments": stored(segments()) if status == "completed" else [],
         "created_at": "2026-11-22T10:31:00Z",
+        "finished_at": "2026-11-22T10:33:00Z" if status in ("completed", "failed", "no_audio") else None,
         **changed,
     }
 
