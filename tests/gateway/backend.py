@@ -50,6 +50,8 @@ class Backend:
     """Cleared: transcript_svc looks up what happened to a transcript, but does not answer yet."""
     streamed: int = 0
     """Bytes of audio that left."""
+    calls: list[str] = field(default_factory=list)
+    """Methods that were called, the first first."""
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
@@ -76,3 +78,20 @@ class Backend:
         if transcript_id not in self.audio:
             raise NotFound("there is no audio", reason="AUDIO_NOT_FOUND")
         return self.audio[transcript_id]
+
+
+class Noted:
+    """A service in memory, each call of which the backend notes."""
+
+    def __init__(self, servicer: object, backend: Backend) -> None:
+        self._servicer = servicer
+        self._calls = backend.calls
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._servicer, name)
+
+        def noted(*given: Any) -> Any:
+            self._calls.append(name)
+            return method(*given)
+
+        return noted

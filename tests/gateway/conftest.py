@@ -26,7 +26,7 @@ from gateway.__main__ import application
 from gateway.server import HttpServer
 from gateway.settings import Settings
 from tests.eventually import eventually
-from tests.gateway.backend import Backend
+from tests.gateway.backend import Backend, Noted
 from tests.gateway.consent_calls import Consents
 from tests.gateway.issuer import AUDIENCE, URL, Issuer
 from tests.gateway.meeting_calls import Meetings
@@ -85,22 +85,22 @@ async def services(tls: Tls) -> AsyncIterator[tuple[Backend, dict[str, Server]]]
     consent, recording, transcript = (Server("127.0.0.1:0", tls=tls) for _ in range(3))
     consent.add(
         add_MeetingServiceServicer_to_server,
-        Meetings(backend),
+        Noted(Meetings(backend), backend),
         meeting_rpc.DESCRIPTOR.services_by_name["MeetingService"],
     )
     consent.add(
         add_ConsentServiceServicer_to_server,
-        Consents(backend),
+        Noted(Consents(backend), backend),
         consent_rpc.DESCRIPTOR.services_by_name["ConsentService"],
     )
     recording.add(
         add_RecordingServiceServicer_to_server,
-        Recordings(backend),
+        Noted(Recordings(backend), backend),
         recording_rpc.DESCRIPTOR.services_by_name["RecordingService"],
     )
     transcript.add(
         add_TranscriptServiceServicer_to_server,
-        Transcripts(backend),
+        Noted(Transcripts(backend), backend),
         transcript_rpc.DESCRIPTOR.services_by_name["TranscriptService"],
     )
     named = {"consent_svc": consent, "recording_svc": recording, "transcript_svc": transcript}

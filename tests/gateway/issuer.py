@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from starlette.applications import Starlette
@@ -51,6 +52,12 @@ class Issuer:
         algorithm, key = self.keys[key_id]
         document = json.loads(_MAKERS[algorithm][1].to_jwk(key.public_key()))
         return {**document, "kid": key_id, "use": "sig"}
+
+    def public_pem(self, key_id: str) -> str:
+        """The same in PEM."""
+        key = self.keys[key_id][1].public_key()
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        return str(key.public_bytes(serialization.Encoding.PEM, form).decode())
 
     async def _jwks(self, _: Request) -> Response:
         self.asked += 1
