@@ -15,6 +15,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from deploy.local.browser import chromium
 from tests.web.fake_gateway import FakeGateway
 from tests.web.fake_tokens import OWNER_TOKEN
+from tests.web.visit import Visit
 from tests.web.whereby_room import WherebyRoom
 
 LAUNCH = (
@@ -118,6 +119,12 @@ async def page(context: BrowserContext, whereby: WherebyRoom) -> AsyncIterator[P
     complaints = listen_for_complaints(page)
     yield page
     assert complaints == []
+
+
+@pytest.fixture
+async def visit(page: Page, site: Site, fake: FakeGateway, whereby: WherebyRoom) -> Visit:
+    """A page to be opened, with what decides what it shows."""
+    return Visit(page, site, fake, whereby)
 
 
 def listen_for_complaints(page: Page) -> list[str]:

@@ -1,0 +1,21 @@
+"""What axe-core finds wrong with a page, by the rules of WCAG 2.2 AA."""
+
+from typing import Any
+
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+async def violations(page: Page, tags: list[str] = RULES) -> list[str]:
+    """Each rule that is broken, with the elements that break it, outside the call's frame, which is Whereby's."""
+    options = {"runOnly": {"type": "tag", "values": tags}, "resultTypes": ["violations"], "iframes": False}
+    found = await Axe().run(page, options=options)
+    return [line for broken in found.response["violations"] for line in _told(broken)]
+
+
+def _told(broken: dict[str, Any]) -> list[str]:
+    return [
+        f"{broken['id']}: {node['target']} {node['html'][:160]}: {node['failureSummary']}" for node in broken["nodes"]
+    ]

@@ -1,0 +1,87 @@
+"""The first page."""
+
+from tests.web.fake_meeting import FakeMeeting
+from tests.web.speech import WORDS, transcript
+from tests.web.visit import Arrange, Visit
+
+
+async def signed_out(visit: Visit) -> None:
+    """Somebody who has no token."""
+    await visit.open("/")
+    await visit.sees("For room owners")
+
+
+async def refused(visit: Visit) -> None:
+    """The token is none."""
+    await visit.open("/", "nonsense")
+    await visit.sees("This token was not accepted.")
+
+
+async def new(visit: Visit) -> None:
+    """An owner who has nothing yet."""
+    visit.fake.rooms.clear()
+    await visit.open("/", visit.site.owner_token)
+    await visit.sees("You have no rooms yet.", "Transcripts appear here")
+
+
+async def rooms(visit: Visit) -> None:
+    """An owner with rooms that had meetings, one that had none, and more transcripts than a page holds."""
+    _fill(visit)
+    await visit.open("/", visit.site.owner_token)
+    await visit.sees("Under way", "There has been no meeting here yet.", "Kitchen")
+
+
+async def taken(visit: Visit) -> None:
+    """A room cannot be created, and a room's meetings cannot be had."""
+    await visit.fail("**/v1/rooms/weekly/meetings?*", 503)
+    await visit.open("/", visit.site.owner_token)
+    await visit.page.get_by_label("New room").fill("weekly")
+    await visit.press("Create the room")
+    await visit.sees("There is already a room with this name.", "The service cannot be reached right now.")
+
+
+async def found(visit: Visit) -> None:
+    """Something was looked for and found."""
+    _fill(visit)
+    await visit.open("/?query=plants", visit.site.owner_token)
+    await visit.sees("Passages with “plants”")
+
+
+async def not_found(visit: Visit) -> None:
+    """Something was looked for in vain."""
+    _fill(visit)
+    await visit.open("/?query=submarine", visit.site.owner_token)
+    await visit.sees("Nothing was found for “submarine”.")
+
+
+async def unreachable(visit: Visit) -> None:
+    """The services are away."""
+    await visit.fail("**/v1/rooms?*", 503)
+    await visit.open("/", visit.site.owner_token)
+    await visit.sees("This page tries again by itself.")
+
+
+def _fill(visit: Visit) -> None:
+    fake = visit.fake
+    fake.rooms[:] = ["weekly", "a-room-whose-name-is-as-long-as-a-name-may-be-sixty-four-letters"]
+    for day in range(1, 8):
+        started = f"2026-11-{day:02}T10:00:00Z"
+        fake.meetings[f"w-{day}"] = FakeMeeting(f"w-{day}", "weekly", "", is_active=day == 7, started_at=started)
+    fake.page_size = 3
+    spoken = [{"index": 0, "start_ms": 3_661_000, "end_ms": 3_662_000, "text": WORDS[1][2], "speaker": "2"}]
+    fake.transcripts["kitchen"] = transcript("kitchen", "completed", title="Kitchen", audio_deleted=True)
+    fake.transcripts["garden"] = transcript("garden", "completed", segments=spoken)
+    fake.transcripts["failed"] = transcript("failed", "failed")
+    fake.transcripts["next"] = transcript("next", "processing")
+
+
+STATES: dict[str, Arrange] = {
+    "signed-out": signed_out,
+    "refused": refused,
+    "new": new,
+    "rooms": rooms,
+    "taken": taken,
+    "found": found,
+    "not-found": not_found,
+    "unreachable": unreachable,
+}

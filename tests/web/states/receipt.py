@@ -1,0 +1,78 @@
+"""The page behind a receipt's link."""
+
+from playwright.async_api import expect
+
+from tests.web.fake_meeting import Answered, FakeMeeting
+from tests.web.fake_tokens import receipt_token
+from tests.web.question import NO, fail_answers
+from tests.web.visit import Arrange, Visit
+
+ID = "meeting-1"
+
+
+async def answered(visit: Visit) -> None:
+    """With everything that can be opened opened."""
+    await _open(visit, "ana")
+    await visit.sees("You said yes to storing the audio")
+    await expect(visit.page.locator("#proof")).to_be_visible()
+    for summary in await visit.page.locator("summary").all():
+        await summary.click()
+
+
+async def other_language(visit: Visit) -> None:
+    """Answered in another language than it is read in."""
+    await _open(visit, "ana", language="de")
+    await visit.sees("The exact words that you were shown")
+
+
+async def unanswered(visit: Visit) -> None:
+    """Nothing was answered yet."""
+    await _open(visit, "ben")
+    await visit.sees("You have not answered yet")
+
+
+async def changed(visit: Visit) -> None:
+    """The answer was changed here."""
+    await _open(visit, "ana")
+    await visit.press(NO)
+    await visit.sees("You said no to storing the audio", "Your answer is stored.")
+    await expect(visit.page.get_by_role("button", name="Download the receipt")).to_be_enabled()
+
+
+async def delayed(visit: Visit) -> None:
+    """The change could not be stored yet."""
+    await fail_answers(visit.page.context, 100)
+    await _open(visit, "ana")
+    await visit.press(NO)
+    await visit.sees("Your answer is not stored yet")
+
+
+async def unproven(visit: Visit) -> None:
+    """The receipt cannot be had."""
+    await visit.fail("**/consent/receipt?*", 400)
+    await _open(visit, "ana")
+    await visit.sees("This did not work")
+
+
+async def wrong_link(visit: Visit) -> None:
+    """The link was cut."""
+    await visit.open("/consent/nonsense")
+    await visit.sees("This link does not work")
+
+
+async def _open(visit: Visit, participant: str, language: str = "en") -> None:
+    meeting = FakeMeeting(ID, "weekly", f"{visit.fake.whereby_origin}/weekly", people={"ana", "ben"})
+    meeting.answers["ana"] = Answered(True, 1, "2026-11-22", language)
+    visit.fake.meetings[ID] = meeting
+    await visit.open(f"/consent/{receipt_token(ID, participant)}")
+
+
+STATES: dict[str, Arrange] = {
+    "answered": answered,
+    "other-language": other_language,
+    "unanswered": unanswered,
+    "changed": changed,
+    "delayed": delayed,
+    "unproven": unproven,
+    "wrong-link": wrong_link,
+}
