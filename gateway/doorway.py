@@ -11,15 +11,19 @@ import structlog
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
+from chassis.errors import internal
 from chassis.telemetry import span
 from gateway.metrics import Metrics
-from gateway.problems import problem
+from gateway.problems import problem, problem_of
 
 log = structlog.get_logger()
 
 LARGEST_BODY = 64 * 1024
 BODY_SECONDS = 10.0
+BEARER = "bearer."
+"""How a subprotocol begins that brings a token."""
 _PROCESS, _NUMBERS = uuid.uuid4().hex[:12], itertools.count(1)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Asked every few seconds by machines.
@@ -80,7 +84,33 @@ class Doorway:
             if scope["type"] == "http":
                 await self._http(scope, receive, send, request_id)
             else:
-                await self._app(scope, receive, send)
+                await self._websocket(scope, receive, send, request_id)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        is_begun = False
+
+        async def sent(message: Message) -> None:
+            nonlocal is_begun
+            if message["type"] in ("websocket.accept", "websocket.http.response.start"):
+                is_begun = True
+                headers = MutableHeaders(raw=message.setdefault("headers", []))
+                headers["X-Request-Id"] = request_id
+                if message["type"] == "websocket.http.response.start":
+                    self._add_to(headers)
+            await send(message)
+
+        try:
+            await (_ambiguous() if _is_ambiguous(scope) else self._app)(scope, receive, sent)
+        except (OSError, WebSocketDisconnect):
+            return  # the client has left
+        except Exception as error:
+            log.error("socket_failed", exc_info=error)
+            if not is_begun:
+                await _internal()(scope, receive, sent)
+
+    def _add_to(self, headers: MutableHeaders) -> None:
+        for name, value in self._headers.items():
+            headers.setdefault(name, value)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         began = time.perf_counter()
@@ -92,8 +122,9 @@ class Doorway:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
+                # A cookie may have asked, and no cache in between knows that the answer is for one person.
+                headers.setdefault("Cache-Control", "private, no-cache")
+                self._add_to(headers)
             await send(message)
 
         try:
@@ -104,8 +135,7 @@ class Doorway:
             log.error("request_failed", method=scope["method"], route=_route(scope), exc_info=error)
             if status:
                 raise  # too late for a problem: the connection breaks, and the client knows that it is incomplete
-            detail = "something failed on our side; it is logged: try again, then tell the operator"
-            await problem(500, "INTERNAL", detail)(scope, receive, sent)
+            await _internal()(scope, receive, sent)
         finally:
             route = _route(scope)
             # Ids of the API; a page's address may be a secret of its own.
@@ -113,6 +143,9 @@ class Doorway:
             self._figures.note(scope, route, status, began, **ids)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if _is_ambiguous(scope):
+            await _ambiguous()(scope, receive, send)
+            return
         try:
             body = await _read_body(scope, receive)
         except TimeoutError:
@@ -123,6 +156,20 @@ class Doorway:
             await response(scope, receive, send)
             return
         await self._app(scope, _replayed(body, receive), send)
+
+
+def _is_ambiguous(scope: Scope) -> bool:
+    """Whether the sender says more than once who they are: whoever picked one could be made to pick the wrong one."""
+    offered = [one for one in scope.get("subprotocols", ()) if one.startswith(BEARER)]
+    return len(Headers(scope=scope).getlist("authorization")) + len(offered) > 1
+
+
+def _ambiguous() -> JSONResponse:
+    return problem(401, "TOKEN_INVALID", "send one token: one Authorization header, or one bearer subprotocol")
+
+
+def _internal() -> JSONResponse:
+    return problem_of(internal())
 
 
 def _route(scope: Scope) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from starlette.types import Scope
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
@@ -32,6 +33,20 @@ class FramesProtocol(WebSocketsSansIOProtocol):
     """uvicorn's, which also lets the application write frames of its own between those that it sends."""
 
     _is_full = False
+
+    def data_received(self, data: bytes) -> None:
+        """The handshake, or what a client sends after it."""
+        super().data_received(data)
+        if self.conn.handshake_exc and not self.handshake_initiated:
+            # A line of 8 KiB, or too many: uvicorn would neither send the refusal nor ever close the connection.
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """What the application sends."""
+        await super().send(message)
+        if self.close_sent:
+            self.handshake_complete = True  # a refusal is an answer too, of which uvicorn would log that there was none
 
     def handle_connect(self, event: Request) -> None:
         """Begin to serve a client."""

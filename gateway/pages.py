@@ -10,6 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+from gateway.problems import problem
 
 WEB = Path(__file__).parent / "web"
 
@@ -44,6 +47,16 @@ def content_security_policy(gateway_url: str, whereby_room_origin: str) -> str:
 
 
 class _Static(StaticFiles):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one file."""
+        if scope["type"] != "http":
+            raise HTTPException(404)
+        if scope["method"] not in ("GET", "HEAD"):
+            allowed = {"Allow": "GET, HEAD"}
+            await problem(405, "METHOD_NOT_ALLOWED", "Method Not Allowed", allowed)(scope, receive, send)
+            return
+        await super().__call__(scope, receive, send)
+
     def file_response(self, *args: object, **kwargs: object) -> Response:
         response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]  # passed on as they come
         response.headers.update(_REVALIDATE)

@@ -10,10 +10,12 @@ from typing import Any
 
 import grpc
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
 from chassis.errors import (
     AlreadyExists,
@@ -54,6 +56,7 @@ _SENTENCES = {
     503: "a part of the service cannot be reached in time: try again in a moment",
 }
 _RETRY_AFTER = "2"
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _HTTP_REASONS = {400: "JSON_INVALID", 404: "ROUTE_NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
 
 
@@ -105,7 +108,14 @@ def install(app: FastAPI) -> None:
     """Make the app answer every error it knows of with a problem."""
     app.add_exception_handler(ServiceError, _on_service_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(WebSocketRequestValidationError, _on_impossible_socket)
     app.add_exception_handler(HTTPException, _on_http_exception)
+    app.router.default = _no_route
+
+
+async def _no_route(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    # Starlette's own closes a WebSocket without a word.
+    raise HTTPException(404)
 
 
 async def _on_service_error(_request: Request, error: Exception) -> JSONResponse:
@@ -113,17 +123,36 @@ async def _on_service_error(_request: Request, error: Exception) -> JSONResponse
     return problem_of(error)
 
 
-async def _on_http_exception(_request: Request, error: Exception) -> JSONResponse:
+async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     reason = _HTTP_REASONS.get(error.status_code, HTTPStatus(error.status_code).name)
-    return problem(error.status_code, reason, str(error.detail), error.headers)
+    headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
+    return problem(error.status_code, reason, str(error.detail), headers)
+
+
+def _allowed(request: Request) -> str:
+    """Every method that the address takes: Starlette names those of the first route that fits."""
+    methods = [method for method in _METHODS if _fits(request.app, {**request.scope, "method": method})]
+    return ", ".join(methods)
+
+
+def _fits(app: FastAPI, scope: Scope) -> bool:
+    return any(route.matches(scope)[0] is Match.FULL for route in app.routes)
+
+
+async def _on_impossible_socket(_socket: Request, _error: Exception) -> JSONResponse:
+    return _impossible()
+
+
+def _impossible() -> JSONResponse:
+    return problem(404, "NOT_FOUND", "no such thing: that cannot be the name or id of one")
 
 
 async def _on_invalid_request(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     faults = error.errors()
     if any(fault["loc"][0] == "path" for fault in faults):
-        return problem(404, "NOT_FOUND", "no such thing: that cannot be the name or id of one")
+        return _impossible()
     if any(fault["type"] == "json_invalid" for fault in faults):
         return problem(400, "JSON_INVALID", "the body is not JSON")
     # What was sent is left out: it may be long, or somebody's secret.

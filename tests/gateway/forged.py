@@ -140,12 +140,13 @@ def _by_the_participant_secret(good: dict[str, Any], mine: dict[str, Any]) -> It
     yield "participant by no secret", by_hand({"alg": "HS256"}, mine)
     yield "owner by the participant secret", jwt.encode(good, PARTICIPANT_SECRET, "HS256")
     yield "HS512", jwt.encode(mine, PARTICIPANT_SECRET * 2, "HS512")
-    for name, claims in {
+    wrong: dict[str, dict[str, Any]] = {
         "participant, other audience": {"aud": AUDIENCE},
         "participant, two audiences": {"aud": ["assent-participant", "assent-receipt"]},
         "participant, other issuer": {"iss": URL},
         "participant without meeting": {"meeting_id": None},
         "participant without id": {"sub": None},
-    }.items():
+    }
+    for name, claims in wrong.items():
         given = {key: value for key, value in {**mine, **claims}.items() if value is not None}
         yield name, jwt.encode(given, PARTICIPANT_SECRET, "HS256")

@@ -158,3 +158,19 @@ async def test_another_persons_receipt_is_like_none(stack: Stack, vault: Vault) 
 
 def test_each_fault_is_told_in_one_way(stack: Stack) -> None:
     assert {reason for _, reason in forgeries(stack.issuer, "1").values()} == {INVALID, EXPIRED}
+
+
+@pytest.mark.parametrize("is_good_first", [True, False])
+async def test_c4_of_two_tokens_the_good_one_is_not_picked(stack: Stack, vault: Vault, is_good_first: bool) -> None:
+    before = kept(stack.backend)
+    stack.backend.calls.clear()
+    for other in ("nonsense", stack.issuer.token("owner-2"), vault.token, ""):
+        said = [f"Bearer {stack.issuer.token('owner-demo')}", f"Bearer {other}".strip()]
+        headers = [("Authorization", one) for one in (said if is_good_first else reversed(said))]
+        for route in routes_with_a_token(stack.app):
+            reply = await asked(stack, route, vault.ids, headers)
+            assert (reply.status_code, reply.headers["www-authenticate"]) == (401, "Bearer"), route
+            assert route.method == "HEAD" or reply.json()["reason"] == INVALID
+            assert reply.headers["x-request-id"]
+    assert stack.backend.calls == []
+    assert kept(stack.backend) == before

@@ -83,7 +83,8 @@ async def made(stack: Stack) -> Vault:
     }
     path = f"/v1/meetings/{meeting_id}/consent"
     assert (await stack.http.post(path, json={"consent_given": False}, headers=bearer(token))).status_code == 200
-    backend, owned = stack.backend, {"owner_id": "owner-demo", "meeting_ids": [meeting_id]}
+    backend = stack.backend
+    owned: dict[str, Any] = {"owner_id": "owner-demo", "meeting_ids": [meeting_id]}
     backend.recordings[ids["recording_id"]] = recording_pb2.Recording(recording_id=ids["recording_id"], **owned)
     backend.certificates |= {ids["recording_id"]: "a certificate", meeting_id: "a certificate"}
     segment = transcript_pb2.Segment(start_ms=0, end_ms=1, text="what was said")
