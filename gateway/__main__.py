@@ -29,8 +29,11 @@ from gateway.meeting_feed import MeetingFeed
 from gateway.notices import Notices, read_notices
 from gateway.pages import WEB
 from gateway.parts import Parts
+from gateway.provider import Client, Provider
 from gateway.server import HttpServer
+from gateway.sessions import Sessions
 from gateway.settings import Settings
+from gateway.sign_in import CALLBACK, SignIn
 from gateway.tokens import Tokens
 from gateway.transcript_feed import TranscriptFeed
 
@@ -59,15 +62,24 @@ async def application(settings: Settings) -> AsyncIterator[FastAPI]:
         bus.listen(meeting_events_pb2.PresenceChanged, meeting_feed.on_presence)
         bus.listen(recording_events_pb2.RecordingStateChanged, meeting_feed.on_recording)
         bus.listen(transcript_events_pb2.TranscriptEventAppended, transcript_feed.on_event)
+        keys = KeySet(http, settings.oidc_jwks_url)
         tokens = Tokens(
-            KeySet(http, settings.oidc_jwks_url),
+            keys,
             issuer=settings.oidc_issuer,
             audience=settings.oidc_audience,
-            participant_secret=settings.participant_token_secret.get_secret_value(),
+            participant_secrets=settings.participant_secrets,
+        )
+        sessions = Sessions(
+            secrets=settings.session_secrets,
+            issuer=settings.oidc_issuer,
+            gateway_url=settings.gateway_url,
+            hours=settings.session_hours,
         )
         parts = Parts(
             settings=settings,
             tokens=tokens,
+            sessions=sessions,
+            sign_in=_sign_in(settings, keys),
             bus=bus,
             meetings=MeetingServiceStub(consent),
             consent=ConsentServiceStub(consent),
@@ -81,6 +93,19 @@ async def application(settings: Settings) -> AsyncIterator[FastAPI]:
             channels={"consent_svc": consent, "recording_svc": recordings, "transcript_svc": transcripts},
         )
         yield create_app(parts)
+
+
+def _sign_in(settings: Settings, keys: KeySet) -> SignIn | None:
+    """The way to sign in on the pages, where the issuer knows them."""
+    if not settings.oidc_client_id:
+        return None
+    client = Client(
+        settings.oidc_client_id,
+        settings.oidc_client_secret.get_secret_value(),
+        settings.oidc_scope,
+        settings.gateway_url + CALLBACK,
+    )
+    return SignIn(Provider(settings.oidc_issuer, client, keys), settings)
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from gateway import (
     receipts,
     recordings,
     rooms,
+    sign_in,
     sockets,
     transcripts,
     whereby,
@@ -30,6 +31,7 @@ from gateway.short_way import ShortWay
 _ROUTERS = [
     module.router
     for module in (
+        sign_in,
         rooms,
         meetings,
         consent,

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import HTTPConnection
 
 from chassis.errors import PermissionDenied, Unauthenticated
 from gateway.access import ensure_person
@@ -19,9 +20,14 @@ _bearer = HTTPBearer(
 
 
 async def _whoever(
-    gateway: Gateway, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+    connection: HTTPConnection,
+    gateway: Gateway,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> Identity | None:
-    return await gateway.tokens.identify(credentials.credentials) if credentials else None
+    if credentials:
+        return await gateway.tokens.identify(credentials.credentials)
+    # Whoever says who they are means that, and not who signed in in this browser.
+    return None if "authorization" in connection.headers else gateway.sessions.holder(connection)
 
 
 async def _answerer(identity: Annotated[Identity | None, Depends(_whoever)]) -> Identity:
@@ -57,4 +63,4 @@ Owner = Annotated[SignedIn, Depends(_signed_in)]
 
 def token_missing() -> Unauthenticated:
     """Nobody said who they are."""
-    return Unauthenticated("send Authorization: Bearer <token>", reason="TOKEN_MISSING")
+    return Unauthenticated("sign in, or send Authorization: Bearer <token>", reason="TOKEN_MISSING")

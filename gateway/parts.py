@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 from chassis.bus import Bus
 from gateway.limits import Limits
 from gateway.metrics import Metrics
+from gateway.sessions import Sessions
 from gateway.settings import Settings
 from gateway.tokens import Tokens
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # they exist for the type checker alone
     from gateway.answering import Answering
     from gateway.meeting_feed import MeetingFeed
     from gateway.notices import Notices
+    from gateway.sign_in import SignIn
     from gateway.transcript_feed import TranscriptFeed
 
 
@@ -31,6 +33,9 @@ class Parts:
 
     settings: Settings
     tokens: Tokens
+    sessions: Sessions
+    sign_in: "SignIn | None"
+    """None where there is no client at the issuer to sign in with."""
     bus: Bus
     meetings: "MeetingServiceAsyncStub"
     consent: "ConsentServiceAsyncStub"

@@ -1,11 +1,14 @@
 """What the gateway is told by its environment."""
 
 from ipaddress import ip_network
+from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from chassis.settings import ServiceSettings
+
+_LEAST_SECRET = 32
 
 
 class Settings(ServiceSettings):
@@ -35,8 +38,17 @@ class Settings(ServiceSettings):
     oidc_audience: str = "assent"
     oidc_jwks_url: str
 
-    # HS256 and HMAC-SHA256 are as strong as their key is long.
-    participant_token_secret: SecretStr = Field(min_length=32)
+    oidc_client_id: str = ""
+    """What the issuer knows the pages as; without it people sign in with a token alone."""
+    oidc_client_secret: SecretStr = SecretStr("")
+    """Empty for a public client, which PKCE alone protects."""
+    oidc_scope: str = "openid"
+    session_secret: SecretStr = SecretStr("")
+    """Seals the cookies of whoever signed in: one secret, or several separated by commas, of which the first seals."""
+    session_hours: float = Field(12, gt=0, le=24 * 30)
+
+    participant_token_secret: SecretStr
+    """One secret, or several separated by commas: the first signs, and what any of them signed is good."""
     fingerprint_key: SecretStr = Field(min_length=16)
 
     @field_validator("gateway_url", "whereby_room_origin")
@@ -66,6 +78,32 @@ class Settings(ServiceSettings):
             raise ValueError("must be one secret, or two separated by a comma")
         return value
 
+    @field_validator("participant_token_secret", "session_secret")
+    @classmethod
+    def _are_long(cls, value: SecretStr) -> SecretStr:
+        # HS256 is as strong as its key is long.
+        if any(len(part) < _LEAST_SECRET for part in _parts(value)):
+            raise ValueError(f"must be at least {_LEAST_SECRET} characters, or several such separated by commas")
+        return value
+
+    @model_validator(mode="after")
+    def _can_keep_sessions(self) -> Self:
+        if self.oidc_client_id and not self.session_secrets:
+            raise ValueError("ASSENT_SESSION_SECRET must be set with ASSENT_OIDC_CLIENT_ID: it seals the cookies")
+        if not self.participant_secrets:
+            raise ValueError("ASSENT_PARTICIPANT_TOKEN_SECRET must not be empty")
+        return self
+
+    @property
+    def participant_secrets(self) -> tuple[str, ...]:
+        """Every secret that a participant's token may be signed with; the first signs."""
+        return _parts(self.participant_token_secret)
+
+    @property
+    def session_secrets(self) -> tuple[str, ...]:
+        """Every secret that a cookie may be sealed with; the first seals."""
+        return _parts(self.session_secret)
+
     @property
     def other_origins(self) -> tuple[str, ...]:
         """Those of `cors_origins`, as browsers name them."""
@@ -74,7 +112,11 @@ class Settings(ServiceSettings):
     @property
     def webhook_secrets(self) -> tuple[bytes, ...]:
         """Every secret that Whereby may sign with."""
-        return tuple(part.strip().encode() for part in self.whereby_webhook_secret.get_secret_value().split(","))
+        return tuple(part.encode() for part in _parts(self.whereby_webhook_secret))
+
+
+def _parts(secret: SecretStr) -> tuple[str, ...]:
+    return tuple(part.strip() for part in secret.get_secret_value().split(",") if part.strip())
 
 
 def _origin(value: str) -> str:

@@ -1,8 +1,8 @@
 """WebSockets: a meeting's counts and recordings, a transcript as it is made.
 
 The token comes at the handshake: as the subprotocol `bearer.<token>` beside `assent.v1` from a browser, or in the
-Authorization header. A browser cannot read a refused handshake, so it is let in and closed at once with 4000 + the
-HTTP status; anybody else gets that status as a problem.
+Authorization header; without either, whoever signed in in this browser counts. A browser cannot read a refused
+handshake, so it is let in and closed at once with 4000 + the HTTP status; anybody else gets that status as a problem.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ async def _serve(
 ) -> None:
     try:
         _ensure_origin(websocket, parts.settings)
-        identity = await parts.tokens.identify(_token(websocket))
+        identity = await _identified(websocket, parts)
         await allow(identity)
     except ServiceError as error:
         await _refuse(websocket, error)
@@ -137,12 +137,23 @@ def _ensure_origin(websocket: WebSocket, settings: Settings) -> None:
         raise PermissionDenied("pages of another origin may not connect", reason="ORIGIN_REFUSED")
 
 
+async def _identified(websocket: WebSocket, parts: Parts) -> Identity:
+    token = _token(websocket)
+    identity = await parts.tokens.identify(token) if token else parts.sessions.holder(websocket)
+    if identity is None:
+        raise token_missing()
+    return identity
+
+
 def _token(websocket: WebSocket) -> str:
+    """What was presented; empty where nothing was, so that the browser's cookie counts."""
     for offered in websocket.scope["subprotocols"]:
         if offered.startswith(_BEARER):
             return str(offered.removeprefix(_BEARER))
-    scheme, _, token = websocket.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
+    if "authorization" not in websocket.headers:
+        return ""
+    scheme, _, token = websocket.headers["authorization"].partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
         raise token_missing()
     return token.strip()
 

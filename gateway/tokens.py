@@ -3,8 +3,10 @@
 import hashlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import jwt
 
@@ -62,7 +64,10 @@ Identity = Person | ReceiptHolder
 
 
 class Tokens:
-    """Checks bearer tokens, and issues those of participants and receipts."""
+    """Checks bearer tokens, and issues those of participants and receipts.
+
+    The first of `participant_secrets` signs ours; those after it are good for as long as they are listed.
+    """
 
     def __init__(
         self,
@@ -70,13 +75,13 @@ class Tokens:
         *,
         issuer: str,
         audience: str,
-        participant_secret: str,
+        participant_secrets: Sequence[str],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
-        self._secret = participant_secret
+        self._secrets = participant_secrets
         self._clock = clock
         self._known: dict[str, Identity] = {}
 
@@ -98,11 +103,11 @@ class Tokens:
     def issue(self, meeting_id: str, participant_id: str) -> str:
         """A token that says who somebody is in one meeting. It never expires: an answer may be changed years later."""
         claims = _own_claims(_PARTICIPANT_AUDIENCE, meeting_id, participant_id)
-        return jwt.encode({**claims, "iat": int(self._clock())}, self._secret, "HS256")
+        return jwt.encode({**claims, "iat": int(self._clock())}, self._secrets[0], "HS256")
 
     def issue_receipt(self, meeting_id: str, participant_id: str) -> str:
         """A token for a receipt's link. It never expires, and is the same each time: a link once kept stays good."""
-        return jwt.encode(_own_claims(_RECEIPT_AUDIENCE, meeting_id, participant_id), self._secret, "HS256")
+        return jwt.encode(_own_claims(_RECEIPT_AUDIENCE, meeting_id, participant_id), self._secrets[0], "HS256")
 
     async def _verify(self, token: str) -> Identity:
         if len(token) > _LONGEST_TOKEN:
@@ -121,14 +126,7 @@ class Tokens:
         raise _invalid()
 
     def _own(self, token: str) -> Participant | ReceiptHolder:
-        claims = jwt.decode(
-            token,
-            self._secret,
-            algorithms=["HS256"],
-            audience=_OWN_KINDS.keys(),
-            issuer=_OWN_ISSUER,
-            options={"require": ["iss", "aud", "sub", "meeting_id"], "verify_iat": False},
-        )
+        claims = _signed_by_one_of(self._secrets, token)
         # One audience makes one kind; a list of them, which we never issue, makes none.
         kind = _OWN_KINDS.get(claims["aud"]) if isinstance(claims["aud"], str) else None
         if kind is None:
@@ -156,6 +154,21 @@ _OWN_KINDS: dict[str, type[Participant | ReceiptHolder]] = {
     _PARTICIPANT_AUDIENCE: Participant,
     _RECEIPT_AUDIENCE: ReceiptHolder,
 }
+
+
+def _signed_by_one_of(secrets: Sequence[str], token: str) -> dict[str, Any]:
+    """The claims of a token of ours. Raises jwt.PyJWTError."""
+    for secret in secrets:
+        with suppress(jwt.InvalidSignatureError):
+            return jwt.decode(
+                token,
+                secret,
+                algorithms=["HS256"],
+                audience=_OWN_KINDS.keys(),
+                issuer=_OWN_ISSUER,
+                options={"require": ["iss", "aud", "sub", "meeting_id"], "verify_iat": False},
+            )
+    raise jwt.InvalidSignatureError
 
 
 def _own_claims(audience: str, meeting_id: str, participant_id: str) -> dict[str, object]:

@@ -31,11 +31,14 @@ from tests.gateway.consent_calls import Consents
 from tests.gateway.issuer import AUDIENCE, URL, Issuer
 from tests.gateway.meeting_calls import Meetings
 from tests.gateway.recording_calls import Recordings
+from tests.gateway.sign_in_issuer import CLIENT_ID, CLIENT_SECRET, SignInIssuer
 from tests.gateway.transcript_calls import Transcripts
+from tests.gateway.visitor import Visitor
 
 WEBHOOK_SECRETS = ("old-webhook-secret", "new-webhook-secret")
 PARTICIPANT_SECRET = "a participant secret of 32 bytes or more"
 FINGERPRINT_KEY = "a fingerprint key of its own"
+SESSION_SECRET = "a session secret of 32 bytes or more"
 
 
 @dataclass
@@ -163,3 +166,55 @@ def transcript(stack: Stack) -> str:
         transcript_id=transcript_id, owner_id="owner-demo", meeting_ids=["4711"]
     )
     return transcript_id
+
+
+@pytest.fixture(scope="session")
+async def sign_in_issuer() -> AsyncIterator[SignInIssuer]:
+    issuer = SignInIssuer()
+    async with HttpServer(issuer.app, "127.0.0.1:0") as server:
+        issuer.origin = f"http://127.0.0.1:{server.port}"
+        issuer.url = f"{issuer.origin}/jwks.json"
+        yield issuer
+
+
+@pytest.fixture
+def honest(sign_in_issuer: SignInIssuer) -> SignInIssuer:
+    """The issuer, doing nothing wrong yet."""
+    sign_in_issuer.claims, sign_in_issuer.id_token, sign_in_issuer.token_failure = {}, None, None
+    sign_in_issuer.is_away = False
+    return sign_in_issuer
+
+
+@pytest.fixture(scope="session")
+async def pages(stack: Stack, sign_in_issuer: SignInIssuer) -> AsyncIterator[Settings]:
+    """A gateway that people can sign in at."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = stack.settings.model_copy(
+        update={
+            "gateway_listen": f"127.0.0.1:{port}",
+            "gateway_url": f"http://127.0.0.1:{port}",
+            "oidc_issuer": sign_in_issuer.origin,
+            "oidc_jwks_url": sign_in_issuer.url,
+            "oidc_client_id": CLIENT_ID,
+            "oidc_client_secret": SecretStr(CLIENT_SECRET),
+            "session_secret": SecretStr(SESSION_SECRET),
+            "cors_origins": "https://elsewhere.example.org",
+        }
+    )
+    async with application(settings) as app, HttpServer(app, settings.gateway_listen):
+        yield settings
+
+
+@pytest.fixture
+async def visitor(pages: Settings) -> AsyncIterator[Visitor]:
+    visitor = Visitor(pages.gateway_url)
+    async with visitor.http:
+        yield visitor
+
+
+@pytest.fixture
+async def host(visitor: Visitor, honest: SignInIssuer) -> Visitor:
+    """Somebody who is signed in."""
+    assert await visitor.come_back(honest.approve(await visitor.begin())) == "/meetings/4711"
+    return visitor

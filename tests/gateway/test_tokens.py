@@ -197,7 +197,7 @@ async def test_keys_are_fetched_once_again_for_an_unknown_kid_and_kept_while_the
     transport = httpx.ASGITransport(issuer.app)
     async with httpx.AsyncClient(transport=transport, base_url="http://issuer") as http:
         keys = KeySet(http, "/jwks.json", least=10, longest=3600, clock=clock)
-        tokens = Tokens(keys, issuer=URL, audience=AUDIENCE, participant_secret=PARTICIPANT_SECRET)
+        tokens = Tokens(keys, issuer=URL, audience=AUDIENCE, participant_secrets=[PARTICIPANT_SECRET])
         issuer.is_away = True
         with pytest.raises(Unavailable):
             await tokens.identify(issuer.token("a"))
@@ -223,7 +223,7 @@ async def test_a_verified_token_is_remembered_until_it_expires() -> None:
     clock.now = time.time()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(issuer.app), base_url="http://issuer") as http:
         keys = KeySet(http, "/jwks.json")
-        tokens = Tokens(keys, issuer=URL, audience=AUDIENCE, participant_secret=PARTICIPANT_SECRET, clock=clock)
+        tokens = Tokens(keys, issuer=URL, audience=AUDIENCE, participant_secrets=[PARTICIPANT_SECRET], clock=clock)
         token = issuer.token("a")
         first = await tokens.identify(token)
         assert await tokens.identify(token) is first

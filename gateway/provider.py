@@ -1,0 +1,183 @@
+"""The issuer as the place where people sign in: authorization code with PKCE (OpenID Connect Core, RFC 7636).
+
+Everything that the issuer answers is checked against what was asked: the state and the browser by `sign_in`, the
+issuer's name (RFC 9207), the ID token's signature, audience and nonce here.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx2
+import jwt
+import structlog
+from authlib.integrations.httpx_client import AsyncOAuth2Client, OAuthError
+
+from chassis.errors import Unauthenticated, Unavailable
+from gateway.keys import ALGORITHMS, KeySet
+
+log = structlog.get_logger()
+
+_SECONDS = 5.0
+"""For one answer of the issuer's."""
+_METADATA_SECONDS = 3600.0
+_LONGEST_SUBJECT = 255
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One sign-in under way: what binds the issuer's answer to this browser, this request and this page."""
+
+    state: str
+    nonce: str
+    verifier: str
+    return_to: str
+
+    @classmethod
+    def begun(cls, return_to: str) -> Self:
+        """A new one; each part is 256 bits or more of chance."""
+        return cls(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48), return_to)
+
+    def claims(self) -> dict[str, Any]:
+        """As it is sealed into a cookie."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Client:
+    """What the issuer knows our pages as."""
+
+    client_id: str
+    client_secret: str
+    scope: str
+    redirect_uri: str
+
+
+class Provider:
+    """One issuer. Its description is fetched when needed, and kept while it is away."""
+
+    def __init__(
+        self, issuer: str, client: Client, keys: KeySet, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._issuer = issuer
+        self._client = client
+        self._keys = keys
+        self._clock = clock
+        self._metadata: dict[str, Any] = {}
+        self._fetched_at = float("-inf")
+        self._fetching = asyncio.Lock()
+
+    async def sign_in_url(self, flow: Flow) -> str:
+        """Where to send the browser. Raises Unavailable."""
+        metadata = await self._described()
+        async with self._oauth(metadata) as oauth:
+            url, _ = oauth.create_authorization_url(
+                metadata["authorization_endpoint"], flow.state, flow.verifier, nonce=flow.nonce
+            )
+        return str(url)
+
+    async def subject(self, flow: Flow, code: str, issuer: str | None) -> str:
+        """Who signed in, for a code; `issuer` is who the answer says it is from.
+
+        Raises Unauthenticated where the answer does not belong to what was asked, Unavailable.
+        """
+        metadata = await self._described()
+        if issuer is None and metadata.get("authorization_response_iss_parameter_supported") is True:
+            raise _refused("the answer names no issuer")
+        if issuer not in (None, self._issuer):
+            raise _refused("the answer is another issuer's")
+        try:
+            async with self._oauth(metadata) as oauth:
+                token = await oauth.fetch_token(
+                    metadata["token_endpoint"],
+                    grant_type="authorization_code",
+                    code=code,
+                    code_verifier=flow.verifier,
+                    redirect_uri=self._client.redirect_uri,
+                )
+        except OAuthError as error:
+            raise _refused(f"the code was refused: {error.error}") from None
+        except (httpx2.HTTPError, ValueError) as error:
+            raise _away(error) from None
+        return await self._verified(token.get("id_token"), flow)
+
+    async def _verified(self, token: object, flow: Flow) -> str:
+        try:
+            header = jwt.get_unverified_header(str(token))
+            algorithm, key_id = header.get("alg"), header.get("kid")
+            if algorithm not in ALGORITHMS:
+                raise _refused(f"the ID token is signed with {algorithm}")
+            key = await self._keys.key(key_id if isinstance(key_id, str) else None, algorithm)
+            claims = jwt.decode(
+                str(token),
+                key.key,
+                algorithms=[algorithm],
+                audience=self._client.client_id,
+                issuer=self._issuer,
+                options={"require": ["iss", "aud", "sub", "exp", "nonce"], "verify_iat": False},
+            )
+        except (jwt.PyJWTError, TypeError) as error:
+            raise _refused(f"the ID token is not good: {error}") from None
+        if not secrets.compare_digest(str(claims["nonce"]), flow.nonce):
+            raise _refused("the ID token answers another request")
+        if claims.get("azp", self._client.client_id) != self._client.client_id:
+            raise _refused("the ID token was made for another client")
+        if not 0 < len(claims["sub"]) <= _LONGEST_SUBJECT:
+            raise _refused("the subject is empty or too long")
+        return str(claims["sub"])
+
+    def _oauth(self, metadata: dict[str, Any]) -> AsyncOAuth2Client:
+        methods = metadata.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+        confidential = "client_secret_basic" if "client_secret_basic" in methods else "client_secret_post"
+        return AsyncOAuth2Client(
+            self._client.client_id,
+            self._client.client_secret or None,
+            token_endpoint_auth_method=confidential if self._client.client_secret else "none",
+            scope=self._client.scope,
+            redirect_uri=self._client.redirect_uri,
+            code_challenge_method="S256",
+            timeout=_SECONDS,
+        )
+
+    async def _described(self) -> dict[str, Any]:
+        if self._clock() - self._fetched_at >= _METADATA_SECONDS:
+            async with self._fetching:
+                if self._clock() - self._fetched_at >= _METADATA_SECONDS:  # nobody did while we waited
+                    await self._fetch()
+        return self._metadata
+
+    async def _fetch(self) -> None:
+        url = f"{self._issuer.rstrip('/')}/.well-known/openid-configuration"
+        try:
+            async with httpx2.AsyncClient(timeout=_SECONDS) as http:
+                response = await http.get(url)
+            response.raise_for_status()
+            self._metadata = self._checked(response.json())
+            self._fetched_at = self._clock()
+        except (httpx2.HTTPError, ValueError, TypeError, KeyError) as error:
+            log.warning("issuer_not_described", url=url, error=f"{type(error).__name__}: {error}")
+            if not self._metadata:
+                raise _away(error) from None
+
+    def _checked(self, metadata: dict[str, Any]) -> dict[str, Any]:
+        if metadata["issuer"] != self._issuer:
+            raise ValueError(f"it calls itself {metadata['issuer']}: set ASSENT_OIDC_ISSUER to exactly that")
+        # In the clear only where the issuer itself is: on one machine.
+        schemes = ("https",) if self._issuer.startswith("https:") else ("https", "http")
+        for name in ("authorization_endpoint", "token_endpoint"):
+            if urlsplit(metadata[name]).scheme not in schemes:
+                raise ValueError(f"{name} is no address to send people or secrets to")
+        return metadata
+
+
+def _refused(why: str) -> Unauthenticated:
+    return Unauthenticated(why, reason="SIGN_IN_REFUSED")
+
+
+def _away(error: Exception) -> Unavailable:
+    log.warning("issuer_unavailable", error=f"{type(error).__name__}: {error}")
+    return Unavailable("the sign-in service cannot be reached: try again", reason="ISSUER_UNAVAILABLE")
