@@ -4,11 +4,13 @@
  * It always asks, blocks nothing, and closes only when the answer is stored. Attributes: `meeting-id`, `token` (a
  * participant token of that meeting or the JWT of somebody signed in), `lang`, and `base`, the gateway's origin where
  * that is not the page's own. With `inline` the question is a part of the page, always there, instead of a dialog over
- * it. Events: `consent-stored` (detail: the API's reply) and `consent-postponed`.
+ * it. With `no-fingerprint` an answer is sent without one of the browser. Events: `consent-stored` (detail: the API's
+ * reply) and `consent-postponed`.
  */
 
 import { AnswerDelivery } from "./answer-delivery.js";
 import { Api, persistently } from "./api.js";
+import { fingerprint } from "./fingerprint.js";
 import { build } from "./recording-consent-view.js";
 import { claimsOf } from "./session.js";
 import { chooseLanguage, Texts } from "./texts.js";
@@ -22,6 +24,7 @@ class RecordingConsent extends HTMLElement {
   #delivery;
   #answered = null;
   #isDelivering = false;
+  #latest = null;
   #started = false;
   #isOffered = false;
   #onKey = (event) => this.#postponeByKey(event);
@@ -71,7 +74,7 @@ class RecordingConsent extends HTMLElement {
       onDelay: () => this.#view.showDelay(),
     });
     const interrupted = this.#interruptedAnswer();
-    if (interrupted) this.#ask().then(() => this.#answer(interrupted.given, interrupted.key));
+    if (interrupted) this.#ask().then(() => this.#answer(interrupted.given, interrupted.key, interrupted.evidence));
     else this.#showWhatIsStored();
   }
 
@@ -115,29 +118,41 @@ class RecordingConsent extends HTMLElement {
     this.#view.showQuestion(this.#answered, { moveFocus });
   }
 
-  async #answer(given, key) {
+  async #answer(given, key, evidence) {
     const answer = { consent_given: given, notice_version: this.#texts.noticeVersion, language: this.#texts.language };
-    this.#keepUntilStored(given, key);
+    this.#latest = key;
+    this.#keepUntilStored(given, key, evidence);
     this.#isDelivering = true;
     this.#view.showDelivering(given);
-    const delivered = this.#delivery.deliver(answer, key);
+    evidence ??= await this.#evidence();
+    // Of answers that follow each other quickly the last one counts, and alone is told of.
+    if (key !== this.#latest) return;
+    this.#keepUntilStored(given, key, evidence);
     try {
-      this.#settle(await delivered);
+      const stored = await this.#delivery.deliver({ ...answer, ...evidence }, key);
+      if (key === this.#latest) this.#settle(stored);
     } catch (error) {
-      this.#isDelivering = false;
-      this.#forgetInterrupted();
-      this.#view.showRefusal(error.message);
+      if (key === this.#latest) this.#refuse(error);
     }
   }
 
+  async #evidence() {
+    const taken = this.hasAttribute("no-fingerprint") ? null : await fingerprint();
+    return taken ? { fingerprint: taken } : {};
+  }
+
   #settle(stored) {
-    // Two quick answers share one delivery; the first call to come back has told everything.
-    if (!this.#isDelivering) return;
     this.#isDelivering = false;
     this.#answered = stored.consent_given;
     this.#forgetInterrupted();
     this.#showAnswered({ announce: true });
     this.dispatchEvent(new CustomEvent("consent-stored", { detail: stored, bubbles: true, composed: true }));
+  }
+
+  #refuse(error) {
+    this.#isDelivering = false;
+    this.#forgetInterrupted();
+    this.#view.showRefusal(error.message);
   }
 
   #postpone() {
@@ -155,14 +170,14 @@ class RecordingConsent extends HTMLElement {
     }
   }
 
-  // A tab closed or reloaded before the answer was stored takes it up again, under the same key; never one that
-  // somebody else gave in this browser.
+  // A tab closed or reloaded before the answer was stored takes it up again, the same one under the same key; never one
+  // that somebody else gave in this browser.
   get #storageKey() {
     return `assent.answer.${this.getAttribute("meeting-id")}.${claimsOf(this.token).sub}`;
   }
 
-  #keepUntilStored(given, key) {
-    localStorage.setItem(this.#storageKey, JSON.stringify({ given, key }));
+  #keepUntilStored(given, key, evidence) {
+    localStorage.setItem(this.#storageKey, JSON.stringify({ given, key, evidence }));
   }
 
   #forgetInterrupted() {
