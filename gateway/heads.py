@@ -46,7 +46,11 @@ class HeadsProtocol(HttpToolsProtocol):
     def _wait(self) -> None:
         self._head_bytes = 0
         # Whoever was too slow for a head is too slow for a response.
-        self._waiting = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        self._waiting = self.loop.call_later(HEAD_SECONDS, self._read_last)
+
+    def _read_last(self) -> None:
+        # A loop that was held up fires its timers before it reads what has arrived meanwhile: that counts.
+        self._waiting = self.loop.call_later(0.01, self.transport.close)
 
     def _stop_waiting(self) -> None:
         if self._waiting:

@@ -21,6 +21,8 @@ log = structlog.get_logger()
 _GRACE = 10
 _UNSENT_BYTES = 128 * 1024
 _PING_SECONDS = 20.0
+# Longer than proxies keep a line to us (most: 60 s): what a proxy sends over one that we are just ending is lost.
+_IDLE_SECONDS = 75
 
 
 class _Uvicorn(uvicorn.Server):
@@ -61,6 +63,7 @@ class HttpServer:
                 # Whoever else says X-Forwarded-For could be anybody they like.
                 proxy_headers=bool(trusted_proxies),
                 forwarded_allow_ips=trusted_proxies,
+                timeout_keep_alive=_IDLE_SECONDS,
                 timeout_graceful_shutdown=_GRACE,
             )
         )
