@@ -113,6 +113,35 @@ async def test_c4_a_fingerprint_is_hashed_with_our_key_and_says_nothing_about_wh
     assert len({answer.participant_id for answer in stack.backend.answers[ana["meeting"]["id"]]}) == 2
 
 
+async def test_c4_a_fingerprint_of_somebody_else_gives_no_right_to_change_their_answer(stack: Stack) -> None:
+    ana, ben, else_where = [await stack.opened(room) for room in ("copied", "copied", "copied-too")]
+    path = f"/v1/meetings/{ana['meeting']['id']}/consent"
+    granted, denied = ({"consent_given": given, "fingerprint": "anas-browser"} for given in (True, False))
+    await stack.http.post(path, json=granted, headers=bearer(ana["participant"]["token"]))
+    tries = [
+        await stack.http.post(path, json=denied, headers=headers)
+        for headers in (
+            {},
+            bearer(else_where["participant"]["token"]),
+            bearer(ben["participant"]["token"]),
+            stack.owner("stranger-9"),
+        )
+    ]
+    assert [reply.status_code for reply in tries] == [401, 403, 200, 404]
+    assert (await answer_of(stack, path, ana))["consent_given"] is True
+    assert (await answer_of(stack, path, ben))["consent_given"] is False
+    other_browser = {"consent_given": False, "fingerprint": "another-browser"}
+    assert (
+        await stack.http.post(path, json=other_browser, headers=bearer(ana["participant"]["token"]))
+    ).status_code == 200
+    assert (await answer_of(stack, path, ana))["consent_given"] is False
+
+
+async def answer_of(stack: Stack, path: str, opened: dict[str, Any]) -> Any:
+    shown = await stack.http.get(path, headers=bearer(opened["participant"]["token"]))
+    return shown.json()["answer"]
+
+
 async def test_somebody_signed_in_answers_as_their_sub(stack: Stack) -> None:
     opened = await stack.opened("signed-in")
     meeting, guest = opened["meeting"]["id"], stack.owner("guest-7")
