@@ -18,6 +18,7 @@ from gateway.doorway import CutOff
 from gateway.parts import Gateway, Parts
 from gateway.problems import may_fail, problem, problem_of
 from gateway.ranges import ByteRange, names, parse_range
+from gateway.revalidation import UNCHANGED, IfNoneMatch, shown
 from gateway.shapes import Id
 
 log = structlog.get_logger()
@@ -34,7 +35,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: _AUDIO,
     206: _AUDIO,
     304: _UNCHANGED,
-    **may_fail(401, 404, 409, 410, 412, 416, 503),
+    **may_fail(401, 403, 404, 409, 410, 412, 416, 503),
 }
 # D2: whoever keeps a copy would keep it past the erasure.
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -61,13 +62,19 @@ async def get_audio(transcript_id: Id, identity: Known, request: Request, gatewa
     return await _answer(transcript_id, identity, request, gateway, with_body=True)
 
 
-@router.get("/v1/transcripts/{transcript_id}/audio/waveform", responses=may_fail(401, 404, 409, 410, 503))
-async def get_waveform(transcript_id: Id, identity: Known, response: Response, gateway: Gateway) -> Waveform:
+@router.get(
+    "/v1/transcripts/{transcript_id}/audio/waveform",
+    response_model=Waveform,
+    responses={**UNCHANGED, **may_fail(401, 403, 404, 409, 410, 503)},
+)
+async def get_waveform(
+    transcript_id: Id, identity: Known, gateway: Gateway, if_none_match: IfNoneMatch = None
+) -> Response:
     """The audio's waveform, under the audio's own conditions."""
     await transcript_for(identity, transcript_id, gateway)
+    # D2: asked for first, whatever the client has: a 304 would tell that the audio is still there.
     found = await gateway.transcripts.GetWaveform(rpc.GetWaveformRequest(transcript_id=transcript_id))
-    response.headers.update(_NO_STORE)
-    return Waveform(waveform=list(found.waveform.peaks))
+    return shown(Waveform(waveform=list(found.waveform.peaks)), if_none_match, _NO_STORE["Cache-Control"])
 
 
 async def _answer(transcript_id: str, identity: Known, request: Request, parts: Parts, *, with_body: bool) -> Response:

@@ -5,7 +5,7 @@ from datetime import datetime
 from assent.consent.v1 import consent_service_pb2 as consent_rpc
 from assent.meeting.v1 import meeting_pb2
 from assent.meeting.v1 import meeting_service_pb2 as rpc
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 from starlette.requests import HTTPConnection
 
@@ -15,6 +15,7 @@ from gateway.auth import Anyone, Known
 from gateway.consent import Consent, consent_shape
 from gateway.parts import Gateway
 from gateway.problems import may_fail
+from gateway.revalidation import UNCHANGED, IfNoneMatch, shown
 from gateway.rooms import recording_trigger_of, recording_type_of
 from gateway.shapes import Id, Page, PageSize, PageToken, RoomName, moment
 from gateway.tokens import Identity, Participant, SignedIn
@@ -104,10 +105,12 @@ async def list_meetings(
     )
 
 
-@router.get("/v1/meetings/{meeting_id}", responses=may_fail(401, 403, 404, 503))
-async def get_meeting(meeting_id: Id, identity: Known, gateway: Gateway) -> Meeting:
+@router.get(
+    "/v1/meetings/{meeting_id}", response_model=Meeting, responses={**UNCHANGED, **may_fail(401, 403, 404, 503)}
+)
+async def get_meeting(meeting_id: Id, identity: Known, gateway: Gateway, if_none_match: IfNoneMatch = None) -> Response:
     """One meeting, for its owner and its participants."""
-    return _meeting(await meeting_for(identity, meeting_id, gateway), identity)
+    return shown(_meeting(await meeting_for(identity, meeting_id, gateway), identity), if_none_match)
 
 
 def _meeting(meeting: meeting_pb2.Meeting, identity: Identity | None) -> Meeting:

@@ -5,13 +5,14 @@ from typing import Annotated
 
 from assent.recording.v1 import recording_pb2
 from assent.recording.v1 import recording_service_pb2 as rpc
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from gateway.access import meeting_for, recording_for
 from gateway.auth import Owner
 from gateway.parts import Gateway
 from gateway.problems import may_fail
+from gateway.revalidation import UNCHANGED, IfNoneMatch, shown
 from gateway.shapes import Id, Page, PageSize, PageToken, moment, word_of
 
 router = APIRouter(tags=["recordings"])
@@ -84,10 +85,16 @@ async def list_recordings(
     )
 
 
-@router.get("/v1/recordings/{recording_id}", responses=may_fail(401, 403, 404, 503))
-async def get_recording(recording_id: Id, owner: Owner, gateway: Gateway) -> Recording:
+@router.get(
+    "/v1/recordings/{recording_id}",
+    response_model=Recording,
+    responses={**UNCHANGED, **may_fail(401, 403, 404, 503)},
+)
+async def get_recording(
+    recording_id: Id, owner: Owner, gateway: Gateway, if_none_match: IfNoneMatch = None
+) -> Response:
     """One recording."""
-    return _recording(await recording_for(owner, recording_id, gateway))
+    return shown(_recording(await recording_for(owner, recording_id, gateway)), if_none_match)
 
 
 @router.get("/v1/recordings/{recording_id}/certificate", responses=may_fail(401, 403, 404, 409, 503))

@@ -16,6 +16,7 @@ from gateway.auth import Known, Owner
 from gateway.parts import Gateway
 from gateway.problems import may_fail
 from gateway.recordings import MeetingFilter
+from gateway.revalidation import UNCHANGED, IfNoneMatch, sent, shown
 from gateway.shapes import Body, Id, Line, Page, PageSize, PageToken, moment, without_defaults, word_of
 from gateway.tokens import SignedIn
 
@@ -29,13 +30,8 @@ Query = Annotated[
     str, QueryParameter(max_length=300, pattern=r"^[^\x00]*$", description="What was said, as in a search box.")
 ]
 
-_FORMATS = {
-    "txt": rpc.TEXT_FORMAT_TXT,
-    "vtt": rpc.TEXT_FORMAT_VTT,
-    "srt": rpc.TEXT_FORMAT_SRT,
-    "json": rpc.TEXT_FORMAT_JSON,
-}
-
+_FORMATS = {name: rpc.TextFormat.Value(f"TEXT_FORMAT_{name.upper()}") for name in ("txt", "vtt", "srt", "json")}
+_MEDIA_TYPES = ("text/plain", "text/vtt", "application/x-subrip", "application/json")
 
 Speaker: str = Field(
     "", description="The name or number of the audio track that is heard; empty where there is one, or none stands out."
@@ -165,10 +161,16 @@ async def list_transcripts(
     return Transcripts(transcripts=listed, next_page_token=page.next_page_token)
 
 
-@router.get("/v1/transcripts/{transcript_id}", responses=may_fail(401, 404, 503))
-async def get_transcript(transcript_id: Id, identity: Known, gateway: Gateway) -> Transcript:
+@router.get(
+    "/v1/transcripts/{transcript_id}",
+    response_model=Transcript,
+    responses={**UNCHANGED, **may_fail(401, 403, 404, 503)},
+)
+async def get_transcript(
+    transcript_id: Id, identity: Known, gateway: Gateway, if_none_match: IfNoneMatch = None
+) -> Response:
     """One transcript with its words."""
-    return _transcript(await transcript_for(identity, transcript_id, gateway))
+    return shown(_transcript(await transcript_for(identity, transcript_id, gateway)), if_none_match)
 
 
 @router.patch("/v1/transcripts/{transcript_id}", responses=may_fail(400, 401, 403, 404, 409, 422, 503))
@@ -215,8 +217,9 @@ async def delete_transcript(transcript_id: Id, owner: Owner, gateway: Gateway) -
     "/v1/transcripts/{transcript_id}/text",
     response_class=Response,
     responses={
-        200: {"content": {"text/plain": {}, "text/vtt": {}, "application/x-subrip": {}, "application/json": {}}},
-        **may_fail(401, 404, 422, 503),
+        **UNCHANGED,
+        200: {**UNCHANGED[200], "content": {kind: {} for kind in _MEDIA_TYPES}},
+        **may_fail(401, 403, 404, 422, 503),
     },
 )
 async def get_text(
@@ -225,12 +228,13 @@ async def get_text(
     gateway: Gateway,
     format: Literal["txt", "vtt", "srt", "json"] = "txt",
     original: bool = False,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """The words as plain text, WebVTT, SubRip or JSON: as edited, or as they were heard (`original=true`)."""
     await transcript_for(identity, transcript_id, gateway)
     request = rpc.RenderTranscriptRequest(transcript_id=transcript_id, format=_FORMATS[format], original=original)
     rendered = await gateway.transcripts.RenderTranscript(request)
-    return Response(rendered.text, media_type=rendered.media_type, headers={"Cache-Control": "no-store"})
+    return sent(rendered.text.encode(), if_none_match, rendered.media_type)
 
 
 def status_name(status: int) -> str:
