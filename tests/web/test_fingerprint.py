@@ -167,6 +167,34 @@ async def test_the_last_of_two_quick_answers_is_the_one_that_is_sent(
     never.set()
 
 
+async def test_a_no_that_still_waits_is_not_forgotten_when_the_yes_before_it_is_stored(
+    page: Page, context: BrowserContext, any_site: Site
+) -> None:
+    never, on_their_way = asyncio.Event(), [asyncio.Event(), asyncio.Event()]
+    await _hold(context, never)
+    sent = answers_sent(page)
+
+    async def held_up(route: Route) -> None:
+        if route.request.method == "POST":
+            await on_their_way[len(sent) - 1].wait()
+        await route.continue_()
+
+    await context.route("**/v1/meetings/*/consent", held_up)
+    await enter(page, any_site)
+    await question(page).get_by_role("button", name=YES).click()
+    await eventually(lambda: _count(sent, 1))
+    async with page.expect_request_finished(lambda request: request in sent):
+        await question(page).get_by_role("button", name=NO).click()
+        on_their_way[0].set()
+    await eventually(lambda: _count(sent, 2))
+    await expect(question(page)).to_be_visible()
+    kept = "JSON.parse(localStorage[Object.keys(localStorage).find(key => key.startsWith('assent.answer.'))] ?? null)"
+    assert (await page.evaluate(kept))["given"] is False
+    on_their_way[1].set()
+    await expect(page.get_by_text("You said no to storing the audio")).to_be_visible()
+    never.set()
+
+
 async def test_a_repeated_delivery_sends_the_same_body(page: Page, context: BrowserContext, any_site: Site) -> None:
     await fail_answers(context, 2, None)
     await page.add_init_script(GENEROUS)
@@ -213,6 +241,10 @@ async def _hold(context: BrowserContext, until: asyncio.Event) -> None:
         await route.abort()
 
     await context.route(LIBRARY, hold)
+
+
+async def _count(sent: list[Request], wanted: int) -> bool:
+    return len(sent) == wanted
 
 
 async def _given(fake: FakeGateway, answers: list[bool]) -> bool:
