@@ -86,7 +86,7 @@ class Consent(BaseModel):
     counts: Counts
 
 
-@router.post(ROUTE, responses=may_fail(400, 401, 403, 404, 409, 413, 422, 429, 503))
+@router.post(ROUTE, responses=may_fail(400, 401, 403, 404, 408, 409, 413, 422, 429, 503))
 async def submit_answer(
     meeting_id: Id, new: NewAnswer, identity: Answerer, gateway: Gateway, request_id: RequestId = None
 ) -> StoredAnswer:

@@ -40,7 +40,8 @@ async def readyz(gateway: Gateway) -> Response:
     if not gateway.notices.are_registered:
         missing.append("notices")
     readiness = Readiness(status="not ready" if missing else "ready", missing=missing)
-    return JSONResponse(readiness.model_dump(), 503 if missing else 200, {"Cache-Control": "no-store"})
+    headers = {"Cache-Control": "no-store", **({"Retry-After": "2"} if missing else {})}
+    return JSONResponse(readiness.model_dump(), 503 if missing else 200, headers)
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})

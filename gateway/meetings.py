@@ -64,7 +64,7 @@ class OpenedMeeting(BaseModel):
     consent: Consent
 
 
-@router.post("/v1/rooms/{room_name}/meeting", responses=may_fail(401, 404, 409, 422, 429, 503))
+@router.post("/v1/rooms/{room_name}/meeting", responses=may_fail(401, 403, 404, 429, 503))
 async def open_meeting(
     room_name: RoomName, identity: Anyone, gateway: Gateway, connection: HTTPConnection
 ) -> OpenedMeeting:

@@ -86,8 +86,8 @@ def problem(status: int, reason: str, detail: str, headers: Mapping[str, str] | 
     """One problem as a response."""
     body = Problem(type="about:blank", title=HTTPStatus(status).phrase, status=status, detail=detail, reason=reason)
     every = {"Cache-Control": "no-store", **(headers or {})}
-    if status == 503:
-        every["Retry-After"] = _RETRY_AFTER
+    if status in (429, 503):
+        every.setdefault("Retry-After", _RETRY_AFTER)
     if status == 401:
         every["WWW-Authenticate"] = "Whereby-Signature" if reason.startswith("SIGNATURE") else "Bearer"
     return JSONResponse(body.model_dump(), status, every, media_type="application/problem+json")

@@ -124,7 +124,7 @@ def _room(room: meeting_pb2.Room) -> Room:
     )
 
 
-@router.post("/v1/rooms", status_code=201, responses=may_fail(400, 401, 403, 409, 422, 503))
+@router.post("/v1/rooms", status_code=201, responses=may_fail(400, 401, 403, 408, 409, 413, 422, 503))
 async def create_room(new: NewRoom, owner: Owner, gateway: Gateway) -> Room:
     """Make a room. Its name must not be taken (409 ROOM_EXISTS)."""
     request = rpc.CreateRoomRequest(name=new.name, owner_id=owner.subject, settings=new.to_proto())
@@ -146,7 +146,7 @@ async def get_room(room_name: RoomName, owner: Owner, gateway: Gateway) -> Room:
     return _room((await gateway.meetings.GetRoom(request)).room)
 
 
-@router.patch("/v1/rooms/{room_name}", responses=may_fail(400, 401, 403, 404, 422, 503))
+@router.patch("/v1/rooms/{room_name}", responses=may_fail(400, 401, 403, 404, 408, 413, 422, 503))
 async def update_room(room_name: RoomName, changes: RoomChanges, owner: Owner, gateway: Gateway) -> Room:
     """Change a room. Holds for meetings opened later."""
     if not changes.model_fields_set:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 from pydantic import ValidationError
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.errors import NotFound, ServiceError, internal
@@ -28,6 +29,10 @@ log = structlog.get_logger()
 _PATH = re.compile(r"/v1/meetings/([A-Za-z0-9_-]{1,64})/consent")
 _REQUEST_ID = re.compile(REQUEST_ID.encode())
 _SHORT = re.compile(rb"[1-9]\d{0,3}")  # bytes; all that our pages send is far below
+
+
+_Answer = tuple[int, bytes, list[tuple[bytes, bytes]]]
+"""Status, body, and headers but for the length."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +65,14 @@ class ShortWay:
             async with asyncio.timeout(BODY_SECONDS):
                 message = await receive()
         except TimeoutError:
-            await body_too_slow()(scope, receive, send)
-            return
-        new = _read(message)
-        answered = await self._answered(arrived, new) if new else None
-        if answered is None:
-            await self._app(scope, _again(message, receive), send)
-            return
-        status, body, headers = answered
+            status, body, headers = _parts_of(body_too_slow())
+        else:
+            new = _read(message)
+            answered = await self._answered(arrived, new) if new else None
+            if answered is None:
+                await self._app(scope, _again(message, receive), send)
+                return
+            status, body, headers = answered
         length = (b"content-length", str(len(body)).encode())
         known_by = (b"x-request-id", arrived.request_id.encode())
         start = {"type": "http.response.start", "status": status}
@@ -102,7 +107,7 @@ class ShortWay:
             headers.get(b"traceparent", b"").decode("latin-1"),
         )
 
-    async def _answered(self, arrived: _Arrived, new: NewAnswer) -> tuple[int, bytes, list[tuple[bytes, bytes]]] | None:
+    async def _answered(self, arrived: _Arrived, new: NewAnswer) -> _Answer | None:
         who, settings = arrived.who, self._parts.settings
         request = request_of(who.meeting_id, who.participant_id, new, arrived.idempotency_key, settings)
         try:
@@ -113,10 +118,13 @@ class ShortWay:
         except Exception as error:
             if not isinstance(error, ServiceError):
                 log.error("request_failed", method="POST", route=ROUTE, request_id=arrived.request_id, exc_info=error)
-            response = problem_of(error if isinstance(error, ServiceError) else internal())
-            rest = [(name, value) for name, value in response.raw_headers if name != b"content-length"]
-            return response.status_code, bytes(response.body), rest
+            return _parts_of(problem_of(error if isinstance(error, ServiceError) else internal()))
         return 200, stored_shape(stored).model_dump_json().encode(), [(b"content-type", b"application/json")]
+
+
+def _parts_of(response: Response) -> _Answer:
+    rest = [(name, value) for name, value in response.raw_headers if name != b"content-length"]
+    return response.status_code, bytes(response.body), rest
 
 
 def _read(message: Message) -> NewAnswer | None:

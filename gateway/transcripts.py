@@ -31,6 +31,7 @@ Query = Annotated[
 ]
 
 _FORMATS = {name: rpc.TextFormat.Value(f"TEXT_FORMAT_{name.upper()}") for name in ("txt", "vtt", "srt", "json")}
+_NOT_CHANGED = may_fail(400, 401, 403, 404, 408, 409, 413, 422, 503)
 _MEDIA_TYPES = ("text/plain", "text/vtt", "application/x-subrip", "application/json")
 
 Speaker: str = Field(
@@ -173,7 +174,7 @@ async def get_transcript(
     return shown(_transcript(await transcript_for(identity, transcript_id, gateway)), if_none_match)
 
 
-@router.patch("/v1/transcripts/{transcript_id}", responses=may_fail(400, 401, 403, 404, 409, 422, 503))
+@router.patch("/v1/transcripts/{transcript_id}", responses=_NOT_CHANGED)
 async def update_transcript(
     transcript_id: Id, changes: TranscriptChanges, owner: Owner, gateway: Gateway
 ) -> Transcript:
@@ -189,7 +190,7 @@ async def update_transcript(
     return _transcript((await gateway.transcripts.UpdateTranscript(request)).transcript)
 
 
-@router.patch("/v1/transcripts/{transcript_id}/segments/{index}", responses=may_fail(400, 401, 403, 404, 409, 422, 503))
+@router.patch("/v1/transcripts/{transcript_id}/segments/{index}", responses=_NOT_CHANGED)
 async def edit_segment(
     transcript_id: Id, index: SegmentIndex, changed: SegmentText, owner: Owner, gateway: Gateway
 ) -> Segment:

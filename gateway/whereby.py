@@ -118,7 +118,7 @@ def event_of(envelope: Envelope) -> Message | None:
     return None
 
 
-@router.post("/v1/whereby", responses=may_fail(400, 401, 413, 503))
+@router.post("/v1/whereby", responses=may_fail(400, 401, 408, 413, 503))
 async def receive(request: Request, gateway: Gateway) -> dict[str, str]:
     """Take one webhook. 200 once it is stored; 503 makes Whereby send it again."""
     body = await request.body()

@@ -123,6 +123,7 @@ async def test_it_is_not_ready_before_the_notices_are_known(stack: Stack, monkey
     monkeypatch.setattr(stack.app.state.parts.notices, "are_registered", False)
     reply = await stack.http.get("/readyz")
     assert (reply.status_code, reply.json()) == (503, {"status": "not ready", "missing": ["notices"]})
+    assert reply.headers["retry-after"]
 
 
 def _stub(consent: Consent) -> Any:

@@ -40,6 +40,19 @@ async def test_pages_are_served_with_a_strict_policy(stack: Stack, path: str, fi
     assert reply.headers["cache-control"] == "no-cache"
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/weekly", "/meetings/4711", "/transcripts/t1", "/consent/a.b.c", "/static/api.js", "/docs", "/openapi.json"],
+)
+async def test_the_head_of_a_page_is_that_of_the_page(stack: Stack, path: str) -> None:
+    page, head = await stack.http.get(path), await stack.http.head(path)
+    assert (head.status_code, head.content, head.headers["x-request-id"] != "") == (200, b"", True)
+    own = {"date", "x-request-id"}
+    assert {k: v for k, v in head.headers.items() if k not in own} == {
+        k: v for k, v in page.headers.items() if k not in own
+    }
+
+
 async def test_a_name_that_can_be_no_room_is_explained_to_people_and_told_to_programs(stack: Stack) -> None:
     page = await stack.http.get("/My%20Room", headers={"Accept": "text/html,*/*;q=0.8"})
     assert (page.status_code, page.content) == (404, (WEB / "room.html").read_bytes())

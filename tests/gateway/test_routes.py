@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -34,6 +35,36 @@ async def test_every_error_is_a_problem(stack: Stack, method: str, path: str, st
     assert reply.json().keys() == PROBLEM
     assert reply.json()["status"] == status
     assert reply.headers["content-type"] == "application/problem+json"
+    assert reply.headers["x-request-id"]
+    assert reply.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v1/rooms", "GET, POST"),
+        ("POST", "/v1/rooms/weekly", "GET, PATCH, DELETE"),
+        ("DELETE", "/v1/transcripts/t1/audio/mp3", "GET, HEAD"),
+        ("GET", "/v1/whereby", "POST"),
+        ("POST", "/weekly", "GET, HEAD"),
+        ("POST", "/static/style.css", "GET, HEAD"),
+        ("OPTIONS", "/v1/meetings/4711/consent", "GET, POST"),
+    ],
+)
+async def test_a_method_that_is_not_taken_names_those_that_are(
+    stack: Stack, method: str, path: str, allowed: str
+) -> None:
+    reply = await stack.http.request(method, path)
+    assert (reply.status_code, reply.json()["reason"]) == (405, "METHOD_NOT_ALLOWED")
+    assert reply.headers["allow"] == allowed
+
+
+async def test_whatever_is_to_be_tried_again_says_when(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind, status in ((errors.Unavailable, 503), (errors.DeadlineExceeded, 503), (errors.ResourceExhausted, 429)):
+        refused = AsyncMock(side_effect=kind("no", reason=kind.code.name))
+        monkeypatch.setattr(stack.app.state.parts.meetings, "ListRooms", refused)
+        reply = await stack.http.get("/v1/rooms", headers=stack.owner())
+        assert (reply.status_code, reply.headers["retry-after"]) == (status, "2")
 
 
 def test_every_error_of_the_services_has_its_status() -> None:
@@ -104,3 +135,4 @@ async def test_metrics_count_by_route_and_status(stack: Stack) -> None:
 async def test_the_door_names_what_is_missing(stack: Stack) -> None:
     ready = await stack.http.get("/readyz")
     assert (ready.status_code, ready.json()) == (200, {"status": "ready", "missing": []})
+    assert "retry-after" not in ready.headers

@@ -37,9 +37,11 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
     try:
         writer.write(head(meeting_id, token) + BODY[:came])
         async with asyncio.timeout(5):
-            [status, *_] = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
+            [status, *headers] = (await reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
             problem = json.loads(await reader.readuntil(b"}"))
         assert (status.split()[1], problem["reason"]) == (b"408", "BODY_TOO_SLOW")
+        told = {line.split(b":")[0] for line in headers}
+        assert {b"x-request-id", b"content-security-policy", b"cache-control", b"content-length"} <= told
         writer.write(BODY[came:])  # too late
         await writer.drain()
     finally:
