@@ -1,5 +1,8 @@
 /** Speaks the gateway's HTTP API: bearer token, deadline, and problem+json turned into one kind of error. */
 
+/** Stands for a token where the browser's cookie says who asks. */
+export const COOKIE = "cookie";
+
 const DEADLINE_MS = 10_000;
 const DOWNLOAD_DEADLINE_MS = 300_000;
 const WORTH_RETRYING = new Set([408, 425, 429, 500, 502, 503, 504]);
@@ -27,7 +30,7 @@ export class Api {
   #base;
   #token;
 
-  /** `base` is the gateway's origin, empty for the page's own. */
+  /** `base` is the gateway's origin, empty for the page's own; `token` a bearer token, COOKIE, or null for nobody. */
   constructor({ base = "", token = null } = {}) {
     this.#base = base;
     this.#token = token;
@@ -50,17 +53,33 @@ export class Api {
     return (await this.#request("PATCH", path, init)).json();
   }
 
+  async delete(path) {
+    await this.#request("DELETE", path);
+  }
+
   async download(path) {
     return (await this.#request("GET", path, {}, DOWNLOAD_DEADLINE_MS)).blob();
   }
 
+  /** Whether a media element may fetch this by itself, as it can where a cookie says who asks. */
+  get canStream() {
+    return this.#token === COOKIE;
+  }
+
+  /** Rejects as a download would, for a byte of it. */
+  async probe(path) {
+    await (await this.#request("GET", path, { headers: { Range: "bytes=0-0" } })).arrayBuffer();
+  }
+
   async #request(method, path, init = {}, deadlineMs = DEADLINE_MS) {
     const headers = { Accept: "application/json", ...init.headers };
-    if (this.#token) headers.Authorization = `Bearer ${this.#token}`;
+    const byCookie = this.#token === COOKIE;
+    if (this.#token && !byCookie) headers.Authorization = `Bearer ${this.#token}`;
+    const credentials = byCookie ? "same-origin" : "omit";
     let response;
     try {
       const signal = AbortSignal.timeout(deadlineMs);
-      response = await fetch(this.#base + path, { ...init, method, headers, signal, cache: "no-store" });
+      response = await fetch(this.#base + path, { ...init, method, headers, credentials, signal, cache: "no-store" });
     } catch (error) {
       throw new ApiError({ status: 0, reason: "UNREACHABLE", detail: String(error) });
     }

@@ -13,12 +13,22 @@ byId("enter").addEventListener("submit", (event) => {
   location.assign(`/${encodeURIComponent(byId("enter-name").value)}`);
 });
 
+showSignInFailure();
+
 await loadWithToken(byId("notice"), texts, {
-  tokens: [signedInToken()],
+  tokens: [await signedInToken()],
   invitation: { title: texts.say("home.owner_title"), explanation: texts.say("home.owner_explained") },
   notFound: { title: texts.say("page.token_title"), explanation: texts.say("page.token_refused") },
   load: show,
 });
+
+/** Whoever comes back from signing in without success is told why, once. */
+function showSignInFailure() {
+  const why = new URLSearchParams(location.search).get("sign-in");
+  if (!["refused", "expired", "failed", "unavailable"].includes(why)) return;
+  byId("sign-in-says").textContent = texts.say(`page.sign_in_${why}`);
+  history.replaceState(history.state, "", location.pathname);
+}
 
 async function show(api) {
   const rooms = new RoomList(api, texts);

@@ -1,6 +1,6 @@
 /** Follows one of the gateway's event streams over a WebSocket, and comes back to it when the line breaks. */
 
-import { backOffMs } from "./api.js";
+import { backOffMs, COOKIE } from "./api.js";
 
 // Closed by the server because of who we are or what we asked for: asking again would change nothing.
 const FINAL_CODES = new Set([1000, 1008, 4400, 4401, 4403, 4404]);
@@ -36,7 +36,8 @@ export class LiveEvents {
     if (this.#sequence) address.searchParams.set("after", this.#sequence);
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
     // A browser cannot set headers on a WebSocket; in the address the token would end up in logs.
-    this.#socket = new WebSocket(address, ["assent.v1", `bearer.${this.#token}`]);
+    const presented = this.#token === COOKIE ? [] : [`bearer.${this.#token}`];
+    this.#socket = new WebSocket(address, ["assent.v1", ...presented]);
     this.#socket.onopen = () => {
       this.#attempt = 0;
       this.#onConnection(true);

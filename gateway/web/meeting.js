@@ -5,7 +5,7 @@ import { element } from "./elements.js";
 import { LiveEvents } from "./live.js";
 import { idFromAddress, loadWithToken, startPage } from "./page.js";
 import { RecordingCard } from "./recording-card.js";
-import { pageToken, participantTokenOfMeeting, signedInToken } from "./session.js";
+import { isSignedIn, pageTokens, participantTokenOfMeeting } from "./session.js";
 
 const byId = (id) => document.querySelector(`#${id}`);
 const id = idFromAddress();
@@ -16,7 +16,7 @@ let isOwner = false;
 let askedForTranscripts = null;
 
 await loadWithToken(byId("notice"), texts, {
-  tokens: [pageToken(), participantTokenOfMeeting(id)],
+  tokens: [...(await pageTokens()), participantTokenOfMeeting(id)],
   notFound: { title: texts.say("meeting.not_found_title"), explanation: texts.say("meeting.not_found") },
   load: show,
 });
@@ -28,7 +28,7 @@ async function show(api, token) {
   await showRecordings(api);
   byId("notice").hidden = true;
   byId("meeting").hidden = false;
-  showQuestion();
+  showQuestion(token);
   const handlers = {
     CONSENT: ({ counts }) => showCounts(counts),
     RECORDING: ({ recording }) => showRecording(api, recording),
@@ -44,8 +44,8 @@ async function show(api, token) {
 }
 
 /** Somebody who was in the meeting can look at their answer here and change it, long after the call. */
-function showQuestion() {
-  const token = participantTokenOfMeeting(id) ?? (signedInToken() ? null : pageToken());
+function showQuestion(opener) {
+  const token = participantTokenOfMeeting(id) ?? (isSignedIn(opener) ? null : opener);
   if (!token) return;
   const question = document.querySelector("recording-consent");
   question.setAttribute("meeting-id", id);

@@ -1,13 +1,14 @@
-/** What every page does first: language, texts, the token from the address, and a way to ask for one. */
+/** What every page does first: language, texts, the token from the address, and a way to sign in. */
 
 import { Api, backOffMs } from "./api.js";
 import { element } from "./elements.js";
-import { forgetToken, keepToken, pageToken, takeTokenFromAddress } from "./session.js";
+import { forgetToken, keepToken, pageTokens, session, signInAddress, signOut, takeTokenFromAddress } from "./session.js";
 import { chooseLanguage, Texts } from "./texts.js";
 
 /** The page's texts, already filled into it. */
 export async function startPage() {
   takeTokenFromAddress();
+  session(); // asked for beside the texts
   // A link with a token into the page that is open already changes only the fragment.
   window.addEventListener("hashchange", () => takeTokenFromAddress() && location.reload());
   const language = chooseLanguage(new URLSearchParams(location.search).get("lang"));
@@ -15,7 +16,7 @@ export async function startPage() {
     const texts = await Texts.load(language);
     document.documentElement.lang = language;
     texts.fill(document);
-    showSignOut();
+    await showSignOut();
     return texts;
   } finally {
     // Shown at last even where the texts could not be had: the page's own English is better than nothing.
@@ -41,22 +42,22 @@ export function showProblem(container, title, explanation, action = null) {
 }
 
 /**
- * Calls `load(api, token)` with the first of the tokens that this is open to; null ones are passed over. Asks for a
- * token where there is none (with `invitation`'s title and explanation, if given) or none is accepted, shows `notFound`
+ * Calls `load(api, token)` with the first of the tokens that this is open to; null ones are passed over. Asks to
+ * sign in where there is none (with `invitation`'s title and explanation, if given) or none is accepted, shows `notFound`
  * ({title, explanation}) where there is no such thing, and tries again where the service cannot be reached. Where the
  * token is a part of the address, no other is asked for: `refused` says what is wrong with the address.
  */
 export async function loadWithToken(container, texts, { tokens, invitation, refused, notFound, load }) {
   const known = tokens.filter(Boolean);
   if (known.length === 0) {
-    askForToken(container, texts, invitation ?? { explanation: texts.say("page.token_explained") });
+    await askToSignIn(container, texts, invitation ?? { explanation: texts.say("page.token_explained") });
     return;
   }
   for (let attempt = 0; ; attempt++) {
     const error = await firstThatOpens(known, load);
     if (!error) return;
     if (!error.isTemporary) {
-      explain(container, texts, error, { refused, notFound });
+      await explain(container, texts, error, { refused, notFound });
       return;
     }
     showProblem(container, texts.say("page.unavailable_title"), texts.say("page.unreachable"));
@@ -79,11 +80,11 @@ async function firstThatOpens(tokens, load) {
   return refusal;
 }
 
-function explain(container, texts, error, { refused, notFound }) {
+async function explain(container, texts, error, { refused, notFound }) {
   if (error.status === 401 && refused) {
     showProblem(container, refused.title, refused.explanation);
   } else if (error.status === 401) {
-    askForToken(container, texts, { explanation: texts.say("page.token_refused") });
+    await askToSignIn(container, texts, { explanation: texts.say("page.token_refused") });
   } else if (error.status === 403 || error.status === 404) {
     showProblem(container, notFound.title, notFound.explanation);
   } else {
@@ -95,24 +96,39 @@ function explain(container, texts, error, { refused, notFound }) {
   }
 }
 
-// A form for a token, in place of the container's content; the page starts again with it.
-function askForToken(container, texts, { title = texts.say("page.token_title"), explanation }) {
-  const input = element("input", { id: "token", name: "token", autocomplete: "off", spellcheck: "false", required: true });
+// A way to sign in, in place of the container's content; the page starts again with it.
+async function askToSignIn(container, texts, { title = texts.say("page.token_title"), explanation }) {
+  const address = await signInAddress();
+  const parts = [heading(container, title), element("p", {}, explanation)];
+  if (address) {
+    const link = element("a", { class: "button primary", href: address }, texts.say("page.sign_in"));
+    // Signing in is the newer wish: a token from before must not come first.
+    link.addEventListener("click", forgetToken);
+    const instead = element("summary", {}, texts.say("page.token_instead"));
+    parts.push(element("p", {}, link), element("details", {}, instead, tokenForm(texts)));
+  } else {
+    parts.push(tokenForm(texts));
+  }
+  container.replaceChildren(element("section", { class: "sign-in" }, ...parts));
+  container.hidden = false;
+}
+
+function tokenForm(texts) {
+  const described = { "aria-describedby": "token-hint", autocomplete: "off", spellcheck: "false" };
+  const input = element("input", { id: "token", name: "token", required: true, ...described });
   const form = element(
     "form",
     { class: "token" },
-    heading(container, title),
-    element("p", {}, explanation),
     element("label", { for: "token" }, texts.say("page.token_label")),
     element("div", { class: "row" }, input, element("button", { class: "primary" }, texts.say("page.token_send"))),
+    element("p", { id: "token-hint", class: "hint" }, texts.say("page.token_paste")),
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     keepToken(input.value);
     location.reload();
   });
-  container.replaceChildren(form);
-  container.hidden = false;
+  return form;
 }
 
 // One h1 a page: where the page has its own, what stands in a part of it is one lower.
@@ -150,12 +166,12 @@ function whyNoCertificate(texts, error) {
   return texts.say("page.failed", { detail: error.message });
 }
 
-function showSignOut() {
+async function showSignOut() {
   const button = document.querySelector("#sign-out");
-  if (!button || !pageToken()) return;
+  if (!button || (await pageTokens()).length === 0) return;
   button.hidden = false;
-  button.addEventListener("click", () => {
-    forgetToken();
+  button.addEventListener("click", async () => {
+    await signOut().catch((error) => console.warn("signing out did not reach the gateway:", error.message));
     location.assign("/");
   });
 }

@@ -43,7 +43,7 @@ async function enter() {
 /** Opens the meeting as the same person as last time, if this browser has been here before. */
 async function openMeeting() {
   const path = `/v1/rooms/${encodeURIComponent(roomName)}/meeting`;
-  const known = [signedInToken(), participantTokenOfRoom(roomName)].filter(Boolean);
+  const known = [await signedInToken(), participantTokenOfRoom(roomName)].filter(Boolean);
   for (const token of [...new Set(known), null]) {
     try {
       const opened = await new Api({ token }).post(path, {});

@@ -1,4 +1,9 @@
-/** Who this browser is: an owner or participant token for the pages, and one participant token for each meeting. */
+/**
+ * Who this browser is: signed in by a cookie that no script can read, or the holder of a token, and one participant
+ * token for each meeting.
+ */
+
+import { Api, COOKIE } from "./api.js";
 
 const TOKEN = "assent.token";
 const PARTICIPANT = "assent.participant.";
@@ -22,19 +27,44 @@ export function forgetToken() {
   localStorage.removeItem(TOKEN);
 }
 
-export function pageToken() {
-  return localStorage.getItem(TOKEN);
+let asked = null;
+
+/** What the gateway says of this browser: {sign_in_url, subject, expires_at}, each null where there is none. */
+export function session() {
+  const nobody = { sign_in_url: null, subject: null, expires_at: null };
+  // Whoever cannot be told apart is asked for a token: that does not need this answer.
+  asked ??= new Api({ token: COOKIE }).get("/v1/session").catch(() => nobody);
+  return asked;
 }
 
-/** The token of somebody who is signed in, which says who they are in every room. */
-export function signedInToken() {
-  const token = pageToken();
-  return token && isSignedIn(token) ? token : null;
+/** What the owner's pages may be opened with, likeliest first: a token from an address was given on purpose. */
+export async function pageTokens() {
+  const { subject } = await session();
+  return [localStorage.getItem(TOKEN), subject && COOKIE].filter(Boolean);
+}
+
+/** What says who a signed-in person is in every room. */
+export async function signedInToken() {
+  return (await pageTokens()).find(isSignedIn) ?? null;
 }
 
 /** Whose it is: somebody's who is signed in, not a participant's of one meeting. */
 export function isSignedIn(token) {
   return claimsOf(token).aud !== PARTICIPANT_AUDIENCE;
+}
+
+/** Where to sign in and come back to this page from; null where nobody can, or somebody is. */
+export async function signInAddress() {
+  const { sign_in_url: address, subject } = await session();
+  if (!address || subject) return null;
+  const here = location.pathname + location.search + location.hash;
+  return `${address}?return_to=${encodeURIComponent(here)}`;
+}
+
+/** Nobody is signed in any more; meetings that this browser was in stay known. */
+export async function signOut() {
+  forgetToken();
+  if ((await session()).subject) await new Api({ token: COOKIE }).delete("/v1/session");
 }
 
 export function keepParticipant(roomName, meetingId, token) {

@@ -30,7 +30,7 @@ export class TranscriptAudio {
     this.#say("audio_loading");
     for (let attempt = 0; !this.#isErased; attempt++) {
       try {
-        this.#play(await this.#api.download(this.#path("mp3")));
+        this.#play(await this.#source());
         await this.#drawWaveform();
         return;
       } catch (error) {
@@ -65,10 +65,18 @@ export class TranscriptAudio {
     return `/v1/transcripts/${encodeURIComponent(this.#transcript.id)}/audio/${file}`;
   }
 
-  #play(mp3) {
+  async #source() {
+    const path = this.#path("mp3");
+    // A media element sends no Authorization header: without a cookie the bytes are fetched and played from memory.
+    if (!this.#api.canStream) return URL.createObjectURL(await this.#api.download(path));
+    await this.#api.probe(path);
+    return path;
+  }
+
+  #play(source) {
     if (this.#isErased) return;
-    // A media element sends no Authorization header, so the bytes are fetched and played from memory.
-    const player = element("audio", { controls: true, src: URL.createObjectURL(mp3) });
+    const player = element("audio", { controls: true, src: source });
+    player.addEventListener("error", () => player === this.#player && this.#onInterrupted());
     player.setAttribute("aria-label", this.#texts.say("transcript.audio"));
     player.addEventListener("timeupdate", () => {
       this.#waveform.showPlayed(player.currentTime / (player.duration || Infinity));
@@ -78,6 +86,17 @@ export class TranscriptAudio {
     this.#parts.player.replaceChildren(player);
     this.#parts.player.hidden = false;
     this.#say("audio_kept");
+  }
+
+  /** What is streamed may be withheld or erased half-way. */
+  async #onInterrupted() {
+    this.#letGo();
+    this.#say("audio_failed");
+    try {
+      await this.#api.probe(this.#path("mp3"));
+    } catch (error) {
+      if (this.#explain(error)) this.load();
+    }
   }
 
   async #drawWaveform() {

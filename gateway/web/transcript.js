@@ -3,7 +3,7 @@
 import { element } from "./elements.js";
 import { LiveEvents } from "./live.js";
 import { idFromAddress, loadWithToken, saveFile, startPage } from "./page.js";
-import { isSignedIn, participantTokens, pageToken } from "./session.js";
+import { isSignedIn, pageTokens, participantTokens } from "./session.js";
 import { clock } from "./texts.js";
 import { TranscriptAudio } from "./transcript-audio.js";
 import { TranscriptText } from "./transcript-text.js";
@@ -19,7 +19,7 @@ let text;
 let audio;
 
 await loadWithToken(byId("notice"), texts, {
-  tokens: [pageToken(), ...participantTokens()],
+  tokens: [...(await pageTokens()), ...participantTokens()],
   notFound: { title: texts.say("transcript.not_found_title"), explanation: texts.say("transcript.not_found") },
   load: show,
 });

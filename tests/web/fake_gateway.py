@@ -15,8 +15,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from tests.web.fake_lists import page_of
 from tests.web.fake_meeting import NOTICES, Answered, FakeMeeting
 from tests.web.fake_problem import Problem, problem_json
+from tests.web.fake_session import FakeSession, token_of
 from tests.web.fake_tokens import OWNER, claims_of, participant_token, receipt_token
-from tests.web.fake_transcripts import edited, found
+from tests.web.fake_transcripts import edited, found, piece_of
 from tests.web.pages import with_pages
 
 
@@ -34,6 +35,7 @@ class FakeGateway:
         self.queries: list[str] = []
         self.opened: list[str] = []  # the rooms whose meetings were asked for
         self.page_size = 50
+        self.session = FakeSession()
         self.edits_fail_with: tuple[int, str] | None = None
         self.events: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.sockets: dict[str, set[WebSocket]] = defaultdict(set)
@@ -43,6 +45,7 @@ class FakeGateway:
     def application(self) -> FastAPI:
         """Serves everything; one for each instance."""
         api = [
+            *self.session.routes,
             Route("/v1/rooms", self.list_rooms),
             Route("/v1/rooms", self.create_room, methods=["POST"]),
             Route("/v1/rooms/{name}/meeting", self.open_meeting, methods=["POST"]),
@@ -212,13 +215,11 @@ class FakeGateway:
             raise Problem(*self.withheld[transcript_id], "the audio is not handed out")
         if request.path_params["file"] == "waveform":
             return JSONResponse({"waveform": [0.1, 0.8, 0.4, 0.9, 0.2] * 60})
-        return Response(self.audio[transcript_id], media_type="audio/mpeg", headers={"Cache-Control": "no-store"})
+        return piece_of(self.audio[transcript_id], request)
 
     async def follow(self, socket: WebSocket) -> None:
         """Replay, then live; the token comes as a subprotocol."""
-        subprotocols = socket.scope["subprotocols"]
-        token = next((each.removeprefix("bearer.") for each in subprotocols if each.startswith("bearer.")), None)
-        if token is None or "assent.v1" not in subprotocols or claims_of(token) is None:
+        if "assent.v1" not in socket.scope["subprotocols"] or claims_of(token_of(socket)) is None:
             await socket.close(4401)
             return
         await socket.accept("assent.v1")
@@ -266,10 +267,10 @@ class FakeGateway:
         return claims
 
     def _claims_if_any(self, request: Request) -> dict[str, Any] | None:
-        header = request.headers.get("Authorization", "")
-        if not header:
+        token = token_of(request)
+        if not token:
             return None
-        claims = claims_of(header.removeprefix("Bearer "))
+        claims = claims_of(token)
         if claims is None:
             raise Problem(401, "TOKEN_INVALID", "the token is not valid")
         if claims["aud"] == "assent-receipt" and "/consent" not in request.url.path:

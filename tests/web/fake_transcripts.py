@@ -4,6 +4,21 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from starlette.requests import Request
+from starlette.responses import Response
+
+_NO_STORE = {"Cache-Control": "no-store", "Accept-Ranges": "bytes"}
+
+
+def piece_of(mp3: bytes, request: Request) -> Response:
+    """The audio, or the range of it that is asked for."""
+    asked = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
+    if asked is None:
+        return Response(mp3, media_type="audio/mpeg", headers=_NO_STORE)
+    start, end = int(asked[1]), min(int(asked[2] or len(mp3) - 1), len(mp3) - 1)
+    place = {"Content-Range": f"bytes {start}-{end}/{len(mp3)}"}
+    return Response(mp3[start : end + 1], 206, media_type="audio/mpeg", headers=_NO_STORE | place)
+
 
 def found(transcripts: Iterable[dict[str, Any]], query: str) -> list[dict[str, Any]]:
     """All of them without a query; else those with a segment that holds all its words, with the places of them."""

@@ -35,9 +35,9 @@ async def test_an_owner_sees_rooms_and_transcripts_and_creates_a_room(
     assert fake.rooms == ["weekly", "monthly"]
 
 
-async def test_a_token_can_be_forgotten(page: Page, site: Site) -> None:
+async def test_signing_out_forgets_the_token(page: Page, site: Site) -> None:
     await page.goto(f"{site.url}/#token={site.owner_token}")
-    await page.get_by_role("button", name="Forget my token").click()
+    await page.get_by_role("button", name="Sign out").click()
     await expect(page.get_by_label("Access token")).to_be_visible()
     assert await page.evaluate("localStorage.length") == 0
 

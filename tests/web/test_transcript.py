@@ -192,7 +192,7 @@ async def test_without_a_token_it_asks_for_one(page: Page, site: Site, fake: Fak
     await page.goto(f"{site.url}/transcripts/{ID}")
     await page.get_by_label("Access token").fill("not.a.token")
     await page.get_by_role("button", name="Continue").click()
-    await expect(page.get_by_text("This token was not accepted.")).to_be_visible()
+    await expect(page.get_by_text("this token is not valid.")).to_be_visible()
     await page.get_by_label("Access token").fill(participant_token("meeting-1", "ana"))
     await page.get_by_role("button", name="Continue").click()
     await expect(page.get_by_text(WORDS[0][2])).to_be_visible()
