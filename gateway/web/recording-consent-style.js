@@ -91,10 +91,14 @@ a.quiet { text-decoration: none; }
   .words { padding: 1rem 1.125rem 0; }
   .actions { padding: 0.875rem 1.125rem 0.625rem; }
   .said { gap: 0 0.25rem; }
-  .said .sentence { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  :host(:not([in-full])) .sentence { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 }
 @media (max-width: 20rem) { .answers { grid-template-columns: 1fr; } }
 /* Little height (a phone on its side, 200 % zoom): the lower bar stays free, the words scroll. */
+@media (max-height: 22rem) {
+  .question { display: block; overflow-y: auto; }
+  .words { overflow-y: visible; }
+}
 @media (max-height: 34rem) {
   :host { --above: var(--recording-consent-above, 3.5rem); --below: var(--recording-consent-below, 5rem); }
   h2 { font-size: 1.0625rem; margin-bottom: 0.375rem; }
