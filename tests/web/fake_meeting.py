@@ -17,6 +17,9 @@ NOTICES = {
     for notice in read_notices(WEB / "texts")
 }
 
+VERSION = next(iter(NOTICES.values()))["version"]
+"""Of the words that the pages ask with now."""
+
 
 @dataclass
 class Answered:

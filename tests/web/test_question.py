@@ -8,6 +8,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.eventually import eventually
 from tests.web.conftest import Site
+from tests.web.fake_meeting import VERSION
 from tests.web.question import NO, YES, answers_sent, enter, fail_answers, question, stored_answer
 from tests.web.test_texts import LANGUAGES
 from tests.web.whereby_room import WherebyRoom
@@ -70,7 +71,7 @@ async def test_an_answer_arrives(page: Page, any_site: Site, button: str, given:
     assert len(sent) == 1
     said = json.loads(sent[0].post_data or "")
     said.pop("fingerprint", None)  # tests/web/test_fingerprint.py
-    assert said == {"consent_given": given, "notice_version": "2026-11-22", "language": "en"}
+    assert said == {"consent_given": given, "notice_version": VERSION, "language": "en"}
 
 
 @pytest.mark.parametrize("way", ["Escape", "Later"])

@@ -9,7 +9,7 @@ from playwright.async_api import BrowserContext, Locator, Page, Request, Route, 
 
 from tests.web.conftest import Site
 from tests.web.fake_gateway import FakeGateway
-from tests.web.fake_meeting import Answered, FakeMeeting
+from tests.web.fake_meeting import VERSION, Answered, FakeMeeting
 from tests.web.fake_tokens import participant_token, receipt_token
 from tests.web.question import NO, YES, answers_sent, enter, fail_answers, question
 from tests.web.test_texts import LANGUAGES
@@ -21,7 +21,7 @@ ID = "meeting-1"
 def meeting(fake: FakeGateway) -> FakeMeeting:
     """Ana has answered yes, ben has not answered."""
     fake.meetings[ID] = FakeMeeting(ID, "weekly", f"{fake.whereby_origin}/weekly", people={"ana", "ben"})
-    fake.meetings[ID].answers["ana"] = Answered(True, 1, "2026-11-22", "en")
+    fake.meetings[ID].answers["ana"] = Answered(True, 1, VERSION, "en")
     return fake.meetings[ID]
 
 
@@ -47,7 +47,7 @@ async def test_it_shows_what_was_asked_and_answered_and_when(page: Page, site: S
     await expect(page.get_by_text("You said yes to storing the audio")).to_be_visible()
     facts = "Meeting in weekly · Began 22 Nov 2026, 10:00 · Answered 22 Nov 2026, 10:04"
     await expect(page.get_by_text(facts)).to_be_visible()
-    await expect(page.get_by_text("Exactly the question above: version 2026-11-22, English.")).to_be_visible()
+    await expect(page.get_by_text(f"Exactly the question above: version {VERSION}, English.")).to_be_visible()
     await expect(asked(page)).to_contain_text("Erased audio cannot be restored.")
     for said in ("Example Ltd", "To listen to the meeting again", "In this room: 30 days"):
         await expect(page.locator("#terms")).to_contain_text(said)
@@ -57,9 +57,9 @@ async def test_it_shows_what_was_asked_and_answered_and_when(page: Page, site: S
 async def test_the_words_of_then_are_shown_in_the_language_of_then(
     page: Page, site: Site, meeting: FakeMeeting
 ) -> None:
-    meeting.answers["ana"] = Answered(False, 1, "2026-11-22", "de")
+    meeting.answers["ana"] = Answered(False, 1, VERSION, "de")
     await page.goto(link(site))
-    await expect(page.get_by_text("The exact words that you were shown: version 2026-11-22, German.")).to_be_visible()
+    await expect(page.get_by_text(f"The exact words that you were shown: version {VERSION}, German.")).to_be_visible()
     words = page.locator("blockquote")
     assert await words.get_attribute("lang") == "de"
     for part in ("Darf der Ton dieser Besprechung gespeichert werden?", "Ja, Ton speichern", "Nein, Ton löschen"):

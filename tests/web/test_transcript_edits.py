@@ -100,7 +100,8 @@ async def test_a_lock_that_comes_while_somebody_writes_costs_no_word(page: Page,
 
 
 @pytest.mark.parametrize(
-    ("failure", "said"), [((503, "UNAVAILABLE"), "Your text is still here"), ((401, "TOKEN_INVALID"), "not signed in any more")]
+    ("failure", "said"),
+    [((503, "UNAVAILABLE"), "Your text is still here"), ((401, "TOKEN_INVALID"), "You are not signed in")],
 )
 async def test_an_edit_that_is_not_taken_says_why_and_keeps_what_was_written(
     page: Page, site: Site, fake: FakeGateway, failure: tuple[int, str], said: str

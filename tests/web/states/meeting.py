@@ -2,7 +2,7 @@
 
 from playwright.async_api import expect
 
-from tests.web.fake_meeting import Answered, FakeMeeting
+from tests.web.fake_meeting import VERSION, Answered, FakeMeeting
 from tests.web.fake_tokens import participant_token
 from tests.web.question import NO, question
 from tests.web.recordings import listed
@@ -93,8 +93,8 @@ async def closed(visit: Visit) -> None:
 
 def _meet(visit: Visit) -> FakeMeeting:
     meeting = FakeMeeting(ID, "weekly", f"{visit.fake.whereby_origin}/weekly", people={"ana", "ben", "cem", "dana"})
-    meeting.answers["ana"] = Answered(True, 1, "2026-11-22", "en")
-    meeting.answers["ben"] = Answered(False, 2, "2026-11-22", "en")
+    meeting.answers["ana"] = Answered(True, 1, VERSION, "en")
+    meeting.answers["ben"] = Answered(False, 2, VERSION, "en")
     visit.fake.meetings[ID] = meeting
     return meeting
 

@@ -2,7 +2,7 @@
 
 from playwright.async_api import expect
 
-from tests.web.fake_meeting import Answered, FakeMeeting
+from tests.web.fake_meeting import VERSION, Answered, FakeMeeting
 from tests.web.fake_tokens import receipt_token
 from tests.web.question import NO, fail_answers
 from tests.web.visit import Arrange, Visit
@@ -62,9 +62,10 @@ async def wrong_link(visit: Visit) -> None:
 
 async def _open(visit: Visit, participant: str, language: str = "en") -> None:
     meeting = FakeMeeting(ID, "weekly", f"{visit.fake.whereby_origin}/weekly", people={"ana", "ben"})
-    meeting.answers["ana"] = Answered(True, 1, "2026-11-22", language)
+    meeting.answers["ana"] = Answered(True, 1, VERSION, language)
     visit.fake.meetings[ID] = meeting
     await visit.open(f"/consent/{receipt_token(ID, participant)}")
+    await expect(visit.page.get_by_role("button", name=NO)).to_be_visible()
 
 
 STATES: dict[str, Arrange] = {
