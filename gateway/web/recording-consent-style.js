@@ -30,14 +30,16 @@ style.replaceSync(`
   max-height: calc(100dvh - var(--above) - var(--below));
   display: flex;
   flex-direction: column;
+  /* The words scroll; where there is no height even for the buttons, all of it does. */
+  overflow-y: auto;
   background: var(--surface);
   border: 1px solid light-dark(#d8dfe6, #35414e);
   border-radius: 1rem;
   box-shadow: 0 1.25rem 3.5rem rgb(0 0 0 / 0.32), 0 0.125rem 0.5rem rgb(0 0 0 / 0.16);
   text-align: start;
 }
-:host([inline]) { display: block; }
-:host([inline]) .question {
+:host([inline]), :host([in-page]) { display: block; }
+:host(:is([inline], [in-page])) .question {
   position: static;
   width: auto;
   max-height: none;
@@ -46,12 +48,12 @@ style.replaceSync(`
   animation: none;
 }
 :host([inline]) .actions { padding-bottom: 1.25rem; }
-.words { overflow-y: auto; padding: 1.25rem 1.5rem 0; }
+.words { flex: 0 1 auto; min-height: 5rem; overflow-y: auto; padding: 1.25rem 1.5rem 0; }
 h2 { margin: 0 0 0.75rem; font-size: 1.1875rem; line-height: 1.3; font-weight: 650; text-wrap: balance; }
 ul { margin: 0; padding: 0; list-style: none; color: var(--muted); font-size: 0.9375rem; }
 li + li { margin-top: 0.5rem; }
 .current { margin: 0.75rem 0 0; font-size: 0.9375rem; font-weight: 600; }
-.actions { padding: 1rem 1.5rem 0.75rem; }
+.actions { flex: none; padding: 1rem 1.5rem 0.75rem; }
 .answers { display: grid; grid-template-columns: 1fr 1fr; gap: 0.75rem; }
 button { font: inherit; color: inherit; cursor: pointer; }
 button:focus-visible, a:focus-visible, .question:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
@@ -73,7 +75,7 @@ button:focus-visible, a:focus-visible, .question:focus-visible { outline: 3px so
 .delivery button { flex: none; min-height: 2.25rem; padding: 0.25rem 0.875rem; border: 1px solid var(--line); border-radius: 0.5rem; background: none; }
 .said { display: inline-flex; flex-wrap: wrap; gap: 0.5rem; align-items: center; font-size: 0.9375rem; color: var(--muted); }
 .said svg { flex: none; width: 1rem; height: 1rem; color: var(--text); }
-.quiet { padding: 0.375rem 0.5rem; min-height: 2.25rem; color: var(--accent); white-space: nowrap; }
+.quiet { padding: 0.375rem 0.5rem; min-height: 2.25rem; color: var(--accent); }
 a.quiet { text-decoration: none; }
 .come-back {
   min-height: 2.25rem;
@@ -83,7 +85,6 @@ a.quiet { text-decoration: none; }
   background: var(--surface);
   font-size: 0.9375rem;
   font-weight: 600;
-  white-space: nowrap;
 }
 .come-back:hover { border-color: var(--accent); }
 .heard { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
@@ -91,14 +92,10 @@ a.quiet { text-decoration: none; }
   .words { padding: 1rem 1.125rem 0; }
   .actions { padding: 0.875rem 1.125rem 0.625rem; }
   .said { gap: 0 0.25rem; }
-  :host(:not([in-full])) .sentence { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  :host(:not([in-page])) .sentence { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 }
 @media (max-width: 20rem) { .answers { grid-template-columns: 1fr; } }
 /* Little height (a phone on its side, 200 % zoom): the lower bar stays free, the words scroll. */
-@media (max-height: 22rem) {
-  .question { display: block; overflow-y: auto; }
-  .words { overflow-y: visible; }
-}
 @media (max-height: 34rem) {
   :host { --above: var(--recording-consent-above, 3.5rem); --below: var(--recording-consent-below, 5rem); }
   h2 { font-size: 1.0625rem; margin-bottom: 0.375rem; }

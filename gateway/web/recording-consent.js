@@ -4,8 +4,8 @@
  * It always asks, blocks nothing, and closes only when the answer is stored. Attributes: `meeting-id`, `token` (a
  * participant token of that meeting or the JWT of somebody signed in), `lang`, and `base`, the gateway's origin where
  * that is not the page's own. With `inline` the question is a part of the page, always there, instead of a dialog over
- * it. With `no-fingerprint` an answer is sent without one of the browser; with `in-full` what was answered is said in
- * words on a phone, too. Events: `consent-stored` (detail: the API's reply) and `consent-postponed`.
+ * it. With `in-page` it is asked and answered in its place in the page, over nothing. With `no-fingerprint` an answer is
+ * sent without one of the browser. Events: `consent-stored` (detail: the API's reply) and `consent-postponed`.
  */
 
 import { AnswerDelivery } from "./answer-delivery.js";

@@ -103,7 +103,8 @@ export class TranscriptText {
       this.#transcript.locked = locked;
       this.#showLock();
     } catch (error) {
-      this.#parts.says.textContent = this.#whyNot(error);
+      // Nothing was typed that could be lost.
+      this.#parts.says.textContent = error.isTemporary ? this.#texts.say("home.unreachable") : this.#whyNot(error);
     }
   }
 
