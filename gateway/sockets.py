@@ -18,6 +18,7 @@ from starlette.websockets import WebSocketDisconnect
 from chassis.errors import PermissionDenied, ServiceError
 from gateway.access import meeting_for, transcript_for
 from gateway.auth import token_missing
+from gateway.doorway import BEARER
 from gateway.frames import writer_of
 from gateway.parts import Gateway, Parts
 from gateway.problems import problem_of, status_of
@@ -30,7 +31,6 @@ log = structlog.get_logger()
 router = APIRouter()
 
 PROTOCOL = "assent.v1"
-_BEARER = "bearer."
 _SEND_SECONDS = 10.0
 _CLOSE_SECONDS = 2.0
 _TRY_AGAIN_LATER = 1013
@@ -148,8 +148,8 @@ async def _identified(websocket: WebSocket, parts: Parts) -> Identity:
 def _token(websocket: WebSocket) -> str:
     """What was presented; empty where nothing was, so that the browser's cookie counts."""
     for offered in websocket.scope["subprotocols"]:
-        if offered.startswith(_BEARER):
-            return str(offered.removeprefix(_BEARER))
+        if offered.startswith(BEARER):
+            return str(offered.removeprefix(BEARER))
     if "authorization" not in websocket.headers:
         return ""
     scheme, _, token = websocket.headers["authorization"].partition(" ")

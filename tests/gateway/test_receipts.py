@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidStatus
 
 from gateway.pages import WEB
 from tests.gateway.conftest import PARTICIPANT_SECRET, Stack, bearer
-from tests.gateway.test_tokens import by_hand
+from tests.gateway.forged import by_hand
 
 TAKES_A_RECEIPT = {
     ("GET", "/v1/meetings/{meeting_id}/consent"),

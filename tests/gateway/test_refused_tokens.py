@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
+import httpx
 import pytest
 
 from gateway.server import HttpServer
@@ -31,11 +33,19 @@ async def vault(stack: Stack) -> Vault:
 
 def about(stack: Stack, *names: str) -> list[Route]:
     """Routes that take a token and such an id; opening a room is for anyone."""
-    return [one for one in routes_with_a_token(stack.app) if one.is_about(*names) and one.path != OPENING]
+    return [one for one in routes_with_a_token(stack.app.openapi()) if one.is_about(*names) and one.path != OPENING]
+
+
+async def asked_twice(
+    stack: Stack, route: Route, vault: Vault, headers: Any, params: dict[str, str] | None = None
+) -> tuple[httpx.Response, httpx.Response]:
+    """For what there is, and for what never was."""
+    there = await asked(stack.http, route, vault.ids, headers, params)
+    return there, await asked(stack.http, route, vault.never_was, headers, params)
 
 
 def test_the_table_is_of_every_route(stack: Stack) -> None:
-    routes = routes_with_a_token(stack.app)
+    routes = routes_with_a_token(stack.app.openapi())
     assert len(routes) >= 25
     assert {"GET", "HEAD", "POST", "PATCH", "DELETE"} <= {one.method for one in routes}
     assert {f"{{{name}}}" for name in WHOSE_ID} <= {part for one in routes for part in one.path.split("/")}
@@ -50,8 +60,8 @@ async def test_c4_a_token_that_nobody_issued_opens_nothing(
     before = kept(stack.backend)
     stack.backend.calls.clear()
     told = set()
-    for route in routes_with_a_token(stack.app):
-        reply = await asked(stack, route, vault.ids, headers)
+    for route in routes_with_a_token(stack.app.openapi()):
+        reply = await asked(stack.http, route, vault.ids, headers)
         assert reply.status_code == 401, (route, reply.text)
         assert (reply.headers["www-authenticate"], reply.headers["cache-control"]) == ("Bearer", "no-store")
         told |= {reply.text} - {""}
@@ -72,7 +82,7 @@ async def test_c4_a_token_that_nobody_issued_opens_nothing(
         {"Authorization": "Digest username=owner"},
         {"X-Authorization": "Bearer {token}"},
         {"Authorization": "{token}"},
-        {"Cookie": "token={token}; access_token={token}"},
+        {"Cookie": "token={token}; access_token={token}; assent-session={token}; __Host-assent-session={token}"},
         {"Sec-WebSocket-Protocol": "assent.v1, bearer.{token}"},
     ],
 )
@@ -89,9 +99,11 @@ async def test_c4_a_token_in_the_address_is_none(stack: Stack, vault: Vault, nam
 async def is_nobody(stack: Stack, vault: Vault, headers: dict[str, str], params: dict[str, str]) -> None:
     before = kept(stack.backend)
     stack.backend.calls.clear()
-    for route in routes_with_a_token(stack.app):
+    for route in routes_with_a_token(stack.app.openapi()):
         if route.path != OPENING:
-            there, nothing = [await asked(stack, route, ids, headers, params) for ids in (vault.ids, vault.never_was)]
+            there, nothing = [
+                await asked(stack.http, route, ids, headers, params) for ids in (vault.ids, vault.never_was)
+            ]
             assert (there.status_code, there.headers["www-authenticate"]) == (401, "Bearer"), route
             assert route.method == "HEAD" or there.json()["reason"] == MISSING
             assert seen(there, {}) == seen(nothing, {}), route
@@ -111,7 +123,9 @@ async def test_somebody_elses_is_byte_for_byte_what_never_was(stack: Stack, vaul
     stack.backend.calls.clear()
     for who, token in strangers.items():
         for route in about(stack, *WHOSE_ID):
-            there, nothing = [await asked(stack, route, ids, bearer(token)) for ids in (vault.ids, vault.never_was)]
+            there, nothing = [
+                await asked(stack.http, route, ids, bearer(token)) for ids in (vault.ids, vault.never_was)
+            ]
             assert there.status_code in ({404} if who == "signed in" else {403, 404}), (who, route, there.text)
             assert seen(there, vault.ids) == seen(nothing, vault.never_was), (who, route)
     # These look themselves whose it is, or who was there.
@@ -121,13 +135,13 @@ async def test_somebody_elses_is_byte_for_byte_what_never_was(stack: Stack, vaul
 
 async def test_a_meeting_to_list_by_is_nobodys_for_a_stranger(stack: Stack, vault: Vault) -> None:
     other = await made(stack)
-    routes = [one for one in routes_with_a_token(stack.app) if "meeting_id" in one.parameters - {"path"}]
+    routes = [one for one in routes_with_a_token(stack.app.openapi()) if "meeting_id" in one.parameters - {"path"}]
     filtered = [one for one in routes if not one.is_about("meeting_id")]
     assert {one.path for one in filtered} == {"/v1/recordings", "/v1/transcripts"}
     for token in (stack.issuer.token("owner-2"), other.token):
         for route in filtered:
             there, nothing = [
-                await asked(stack, route, {}, bearer(token), {"meeting_id": ids["meeting_id"]})
+                await asked(stack.http, route, {}, bearer(token), {"meeting_id": ids["meeting_id"]})
                 for ids in (vault.ids, vault.never_was)
             ]
             assert seen(there, vault.ids) == seen(nothing, vault.never_was), route
@@ -138,9 +152,11 @@ async def test_the_token_of_a_receipt_does_where_receipts_do_and_nowhere_else(st
     token = stack.app.state.parts.tokens.issue_receipt(vault.ids["meeting_id"], "p1")
     before = kept(stack.backend)
     stack.backend.calls.clear()
-    for route in routes_with_a_token(stack.app):
+    for route in routes_with_a_token(stack.app.openapi()):
         if route.path not in FOR_RECEIPTS:
-            there, nothing = [await asked(stack, route, ids, bearer(token)) for ids in (vault.ids, vault.never_was)]
+            there, nothing = [
+                await asked(stack.http, route, ids, bearer(token)) for ids in (vault.ids, vault.never_was)
+            ]
             assert (there.status_code, nothing.status_code) == (403, 403), route
             assert route.method == "HEAD" or there.json()["reason"] in {"RECEIPT_ONLY", "OTHER_MEETING"}
     assert stack.backend.calls == []
@@ -167,8 +183,8 @@ async def test_c4_of_two_tokens_the_good_one_is_not_picked(stack: Stack, vault: 
     for other in ("nonsense", stack.issuer.token("owner-2"), vault.token, ""):
         said = [f"Bearer {stack.issuer.token('owner-demo')}", f"Bearer {other}".strip()]
         headers = [("Authorization", one) for one in (said if is_good_first else reversed(said))]
-        for route in routes_with_a_token(stack.app):
-            reply = await asked(stack, route, vault.ids, headers)
+        for route in routes_with_a_token(stack.app.openapi()):
+            reply = await asked(stack.http, route, vault.ids, headers)
             assert (reply.status_code, reply.headers["www-authenticate"]) == (401, "Bearer"), route
             assert route.method == "HEAD" or reply.json()["reason"] == INVALID
             assert reply.headers["x-request-id"]

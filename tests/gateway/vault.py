@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 from assent.recording.v1 import recording_pb2
 from assent.transcript.v1 import transcript_pb2
-from fastapi import FastAPI
 from fastapi.routing import APIWebSocketRoute
 
 from gateway import sockets
@@ -50,14 +49,14 @@ class Vault:
     @property
     def never_was(self) -> dict[str, str]:
         """Ids as long, of nothing."""
-        return {name: letter * len(one) for letter, (name, one) in zip("wxyz", self.ids.items(), strict=True)}
+        return never_were(self.ids)
 
 
-def routes_with_a_token(app: FastAPI) -> list[Route]:
-    """Whatever the description says takes a token, so that a new route is among them."""
+def routes_with_a_token(description: dict[str, Any]) -> list[Route]:
+    """Whatever the OpenAPI document says takes a token, so that a new route is among them."""
     return [
         Route(method.upper(), path, frozenset(one["name"] for one in operation.get("parameters", ())))
-        for path, operations in app.openapi()["paths"].items()
+        for path, operations in description["paths"].items()
         for method, operation in operations.items()
         if operation.get("security")
     ]
@@ -68,6 +67,11 @@ def socket_paths() -> Iterator[str]:
     for route in sockets.router.routes:
         assert isinstance(route, APIWebSocketRoute)
         yield route.path
+
+
+def never_were(ids: dict[str, str]) -> dict[str, str]:
+    """Ids as long, of nothing."""
+    return {name: letter * len(one) for letter, (name, one) in zip("wxyz", ids.items(), strict=True)}
 
 
 async def made(stack: Stack) -> Vault:
@@ -96,11 +100,11 @@ async def made(stack: Stack) -> Vault:
 
 
 async def asked(
-    stack: Stack, route: Route, ids: dict[str, str], headers: Any, params: dict[str, str] | None = None
+    http: httpx.AsyncClient, route: Route, ids: dict[str, str], headers: Any, params: dict[str, str] | None = None
 ) -> httpx.Response:
     """One request, right in all but perhaps who asks and for what."""
     path = route.path.format(**ids, index=0)
-    return await stack.http.request(
+    return await http.request(
         route.method, path, json=BODIES.get((route.method, route.path)), headers=headers, params=params
     )
 
