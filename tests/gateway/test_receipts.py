@@ -28,7 +28,12 @@ ASKS_NOBODY = {
     ("GET", "/v1/keys"),
     ("GET", "/v1/notices/{hash}"),
     ("POST", "/v1/whereby"),
+    ("GET", "/v1/sign-in"),
+    ("GET", "/v1/sign-in/callback"),
+    ("GET", "/v1/session"),
+    ("DELETE", "/v1/session"),
 }
+ENGLISH = json.loads((WEB / "texts/en.json").read_text())
 
 
 async def answered(stack: Stack, room: str, given: bool = True) -> tuple[str, dict[str, str]]:
@@ -40,7 +45,7 @@ async def answered(stack: Stack, room: str, given: bool = True) -> tuple[str, di
 
 
 async def answer(stack: Stack, meeting: str, who: dict[str, str], given: bool) -> dict[str, Any]:
-    body = {"consent_given": given, "notice_version": "2026-11-22", "language": "en"}
+    body = {"consent_given": given, "notice_version": ENGLISH["notice_version"], "language": "en"}
     reply = await stack.http.post(f"/v1/meetings/{meeting}/consent", json=body, headers=who)
     assert reply.status_code == 200, reply.text
     stored: dict[str, Any] = reply.json()
@@ -249,9 +254,9 @@ async def test_a_wording_is_retrieved_by_its_hash(stack: Stack) -> None:
     reply = await stack.http.get(f"/v1/notices/{digest}")
     assert reply.headers["cache-control"] == "public, max-age=31536000, immutable"
     notice = reply.json()
-    assert (notice["version"], notice["language"], notice["hash"]) == ("2026-11-22", "en", digest)
+    assert (notice["version"], notice["language"], notice["hash"]) == (ENGLISH["notice_version"], "en", digest)
     assert hashlib.sha256(notice["wording"].encode()).hexdigest() == digest
-    texts = json.loads((WEB / "texts/en.json").read_text())["consent"]
+    texts = ENGLISH["consent"]
     assert json.loads(notice["wording"]) == {part: texts[part] for part in ("title", "notice", "grant", "deny")}
 
 
