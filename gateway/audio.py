@@ -29,6 +29,7 @@ STREAM_SECONDS = 3600.0
 ASK_AGAIN_SECONDS = 1.0
 """How soon a listener is cut off who may hear no more."""
 
+_MP3 = "/v1/transcripts/{transcript_id}/audio/mp3"
 _AUDIO = {"description": "The mp3, or a part of it.", "content": {"audio/mpeg": {}}}
 _UNCHANGED = {"description": "The audio is still that of the If-None-Match header."}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -36,6 +37,17 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     206: _AUDIO,
     304: _UNCHANGED,
     **may_fail(401, 403, 404, 409, 410, 412, 416, 503),
+}
+_ASKED_WITH = {
+    "parameters": [
+        {"in": "header", "name": name, "required": False, "schema": {"type": "string"}, "description": description}
+        for name, description in (
+            ("Range", "One part, as `bytes=0-999`: 206, or 416 where nothing of the audio lies in it."),
+            ("If-Range", "The part only while this is the audio's `ETag`, or else the whole."),
+            ("If-Match", "412 unless it names the audio's `ETag`."),
+            ("If-None-Match", "304 while it names the audio's `ETag`."),
+        )
+    ]
 }
 # D2: whoever keeps a copy would keep it past the erasure.
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -47,13 +59,13 @@ class Waveform(BaseModel):
     waveform: list[float] = Field(description="From 0 to 1.")
 
 
-@router.head("/v1/transcripts/{transcript_id}/audio/mp3", response_class=Response, responses=_RESPONSES)
+@router.head(_MP3, response_class=Response, responses=_RESPONSES, openapi_extra=_ASKED_WITH)
 async def head_audio(transcript_id: Id, identity: Known, request: Request, gateway: Gateway) -> Response:
     """Length and type of the audio."""
     return await _answer(transcript_id, identity, request, gateway, with_body=False)
 
 
-@router.get("/v1/transcripts/{transcript_id}/audio/mp3", response_class=Response, responses=_RESPONSES)
+@router.get(_MP3, response_class=Response, responses=_RESPONSES, openapi_extra=_ASKED_WITH)
 async def get_audio(transcript_id: Id, identity: Known, request: Request, gateway: Gateway) -> Response:
     """The audio: 410 (AUDIO_DELETED) once erased, 409 (CONSENT_UNDECIDED) while withheld.
 

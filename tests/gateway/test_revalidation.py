@@ -109,4 +109,9 @@ async def test_the_description_says_what_can_be_unchanged(stack: Stack) -> None:
         assert "ETag" in operation["responses"]["200"]["headers"]
         assert operation["responses"]["200"]["content"]
         assert "If-None-Match" in [one["name"] for one in operation["parameters"]]
+    for method in ("get", "head"):
+        asked_with = {
+            one["name"] for one in described["/v1/transcripts/{transcript_id}/audio/mp3"][method]["parameters"]
+        }
+        assert asked_with == {"transcript_id", "Range", "If-Range", "If-Match", "If-None-Match"}
     assert "$ref" in json.dumps(described["/v1/transcripts/{transcript_id}"]["get"]["responses"]["200"])
