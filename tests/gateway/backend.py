@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import grpc
 from assent.consent.v1 import consent_pb2
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chassis.errors import FailedPrecondition, NotFound, ServiceError
 
+T = TypeVar("T")
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -80,18 +81,21 @@ class Backend:
         return self.audio[transcript_id]
 
 
-class Noted:
+def noted(servicer: T, backend: Backend) -> T:
     """A service in memory, each call of which the backend notes."""
+    return cast(T, _Noted(servicer, backend.calls))
 
-    def __init__(self, servicer: object, backend: Backend) -> None:
+
+class _Noted:
+    def __init__(self, servicer: object, calls: list[str]) -> None:
         self._servicer = servicer
-        self._calls = backend.calls
+        self._calls = calls
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._servicer, name)
 
-        def noted(*given: Any) -> Any:
+        def call(*given: Any) -> Any:
             self._calls.append(name)
             return method(*given)
 
-        return noted
+        return call

@@ -26,7 +26,7 @@ from gateway.__main__ import application
 from gateway.server import HttpServer
 from gateway.settings import Settings
 from tests.eventually import eventually
-from tests.gateway.backend import Backend, Noted
+from tests.gateway.backend import Backend, noted
 from tests.gateway.consent_calls import Consents
 from tests.gateway.issuer import AUDIENCE, URL, Issuer
 from tests.gateway.meeting_calls import Meetings
@@ -88,22 +88,22 @@ async def services(tls: Tls) -> AsyncIterator[tuple[Backend, dict[str, Server]]]
     consent, recording, transcript = (Server("127.0.0.1:0", tls=tls) for _ in range(3))
     consent.add(
         add_MeetingServiceServicer_to_server,
-        Noted(Meetings(backend), backend),
+        noted(Meetings(backend), backend),
         meeting_rpc.DESCRIPTOR.services_by_name["MeetingService"],
     )
     consent.add(
         add_ConsentServiceServicer_to_server,
-        Noted(Consents(backend), backend),
+        noted(Consents(backend), backend),
         consent_rpc.DESCRIPTOR.services_by_name["ConsentService"],
     )
     recording.add(
         add_RecordingServiceServicer_to_server,
-        Noted(Recordings(backend), backend),
+        noted(Recordings(backend), backend),
         recording_rpc.DESCRIPTOR.services_by_name["RecordingService"],
     )
     transcript.add(
         add_TranscriptServiceServicer_to_server,
-        Noted(Transcripts(backend), backend),
+        noted(Transcripts(backend), backend),
         transcript_rpc.DESCRIPTOR.services_by_name["TranscriptService"],
     )
     named = {"consent_svc": consent, "recording_svc": recording, "transcript_svc": transcript}

@@ -11,10 +11,22 @@ from gateway.server import HttpServer
 from tests.gateway.conftest import Stack, bearer
 from tests.gateway.forged import EXPIRED, INVALID, MISSING, forgeries
 from tests.gateway.issuer import Issuer
+from tests.gateway.test_receipts import TAKES_A_RECEIPT
 from tests.gateway.vault import WHOSE_ID, Route, Vault, asked, changing, kept, made, routes_with_a_token, seen
 
 OPENING = "/v1/rooms/{room_name}/meeting"
-FOR_RECEIPTS = {"/v1/meetings/{meeting_id}/consent", "/v1/meetings/{meeting_id}/consent/receipt"}
+ASK_NOBODY = {
+    ("get", "/healthz"),
+    ("get", "/readyz"),
+    ("get", "/metrics"),
+    ("get", "/v1/keys"),
+    ("get", "/v1/notices/{hash}"),
+    ("post", "/v1/whereby"),
+    ("get", "/v1/sign-in"),
+    ("get", "/v1/sign-in/callback"),
+    ("get", "/v1/session"),
+    ("delete", "/v1/session"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +61,13 @@ def test_the_table_is_of_every_route(stack: Stack) -> None:
     assert len(routes) >= 25
     assert {"GET", "HEAD", "POST", "PATCH", "DELETE"} <= {one.method for one in routes}
     assert {f"{{{name}}}" for name in WHOSE_ID} <= {part for one in routes for part in one.path.split("/")}
+
+
+def test_what_asks_nobody_who_they_are_is_known(stack: Stack) -> None:
+    """A route that is added asks, or is added here."""
+    paths = stack.app.openapi()["paths"]
+    open_to_all = {(m, path) for path, every in paths.items() for m, one in every.items() if not one.get("security")}
+    assert open_to_all == ASK_NOBODY
 
 
 @pytest.mark.parametrize("name", forgeries(Issuer(), "1"))
@@ -148,12 +167,18 @@ async def test_a_meeting_to_list_by_is_nobodys_for_a_stranger(stack: Stack, vaul
             assert there.status_code == 403 or there.json()[route.path.rpartition("/")[2]] == []
 
 
-async def test_the_token_of_a_receipt_does_where_receipts_do_and_nowhere_else(stack: Stack, vault: Vault) -> None:
-    token = stack.app.state.parts.tokens.issue_receipt(vault.ids["meeting_id"], "p1")
+async def test_c4_the_token_of_a_receipt_does_where_receipts_do_and_nowhere_else(stack: Stack) -> None:
+    vault = await made(stack)
+    [answer] = stack.backend.answers[vault.ids["meeting_id"]]
+    token = stack.app.state.parts.tokens.issue_receipt(vault.ids["meeting_id"], answer.participant_id)
+    for route in routes_with_a_token(stack.app.openapi()):
+        if (route.method, route.path) in TAKES_A_RECEIPT:
+            reply = await asked(stack.http, route, vault.ids, bearer(token))
+            assert reply.status_code == 200, (route, reply.text)
     before = kept(stack.backend)
     stack.backend.calls.clear()
     for route in routes_with_a_token(stack.app.openapi()):
-        if route.path not in FOR_RECEIPTS:
+        if (route.method, route.path) not in TAKES_A_RECEIPT:
             there, nothing = [
                 await asked(stack.http, route, ids, bearer(token)) for ids in (vault.ids, vault.never_was)
             ]
