@@ -57,6 +57,7 @@ li + li { margin-top: 0.5rem; }
 .answers { display: grid; grid-template-columns: 1fr 1fr; gap: 0.75rem; }
 button { font: inherit; color: inherit; cursor: pointer; }
 button:focus-visible, a:focus-visible, .question:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+.words:focus-visible { outline: 3px solid var(--accent); outline-offset: -3px; border-radius: 1rem; }
 .answer {
   min-height: 3rem;
   padding: 0.5rem 0.75rem;
@@ -70,8 +71,8 @@ button:focus-visible, a:focus-visible, .question:focus-visible { outline: 3px so
 .later { display: block; min-height: 2.25rem; margin: 0.375rem auto 0; padding: 0.25rem 1rem; }
 .later, .quiet { border: 0; border-radius: 0.5rem; background: none; color: var(--muted); font-size: 0.9375rem; }
 .later:hover, .quiet:hover { color: var(--text); text-decoration: underline; text-underline-offset: 0.2em; }
-.delivery { display: flex; gap: 0.75rem; align-items: center; justify-content: space-between; margin: 0.75rem 0 0.5rem; }
-.delivery p { margin: 0; font-size: 0.9375rem; }
+.delivery { display: flex; flex-wrap: wrap; gap: 0.5rem 0.75rem; align-items: center; justify-content: space-between; margin: 0.75rem 0 0.5rem; }
+.delivery p { flex: 1 1 10rem; min-width: 0; margin: 0; font-size: 0.9375rem; }
 .delivery button { flex: none; min-height: 2.25rem; padding: 0.25rem 0.875rem; border: 1px solid var(--line); border-radius: 0.5rem; background: none; }
 .said { display: inline-flex; flex-wrap: wrap; gap: 0.5rem; align-items: center; font-size: 0.9375rem; color: var(--muted); }
 .said svg { flex: none; width: 1rem; height: 1rem; color: var(--text); }

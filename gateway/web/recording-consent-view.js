@@ -116,10 +116,12 @@ class ConsentView {
     this.#tryNow = button("try-now", say("try_now"), handlers.onTryNow);
     this.#delivery = element("div", { class: "delivery", hidden: true }, this.#deliveryText, this.#tryNow);
     const notice = element("ul", { id: "notice" }, ...say("notice").map((line) => element("li", {}, line)));
+    const words = element("div", { class: "words" }, this.#heading, notice, this.#current);
+    makeScrollable(words);
     this.#question = element(
       "section",
       { class: "question", role: this.#isInline ? "group" : "dialog", "aria-labelledby": "title", "aria-describedby": "notice", hidden: true },
-      element("div", { class: "words" }, this.#heading, notice, this.#current),
+      words,
       element(
         "div",
         { class: "actions" },
@@ -151,6 +153,18 @@ class ConsentView {
   #announce(key) {
     this.#heard.textContent = this.#texts.say(key);
   }
+}
+
+/** By keyboard it is scrolled with the focus in it, which it takes only while there is something to scroll. */
+function makeScrollable(words) {
+  const observer = new ResizeObserver(() => {
+    const isTooLong = words.scrollHeight > words.clientHeight;
+    for (const [name, value] of Object.entries({ tabindex: "0", role: "group", "aria-labelledby": "title" })) {
+      if (isTooLong) words.setAttribute(name, value);
+      else words.removeAttribute(name);
+    }
+  });
+  observer.observe(words);
 }
 
 function wordFor(given) {

@@ -11,10 +11,17 @@ async def signed_out(visit: Visit) -> None:
     await visit.sees("For room owners")
 
 
+async def sign_in(visit: Visit) -> None:
+    """Somebody who can sign in, and whose last try failed."""
+    visit.fake.session.is_offered = True
+    await visit.open("/?sign-in=unavailable")
+    await visit.sees("The sign-in service cannot be reached.")
+
+
 async def refused(visit: Visit) -> None:
     """The token is none."""
     await visit.open("/", "nonsense")
-    await visit.sees("This token was not accepted.")
+    await visit.sees("You are not signed in any more")
 
 
 async def new(visit: Visit) -> None:
@@ -77,6 +84,7 @@ def _fill(visit: Visit) -> None:
 
 STATES: dict[str, Arrange] = {
     "signed-out": signed_out,
+    "sign-in": sign_in,
     "refused": refused,
     "new": new,
     "rooms": rooms,

@@ -86,9 +86,11 @@ async def not_found(visit: Visit) -> None:
 
 
 async def closed(visit: Visit) -> None:
-    """Somebody without a token."""
+    """Somebody without a token, where people can sign in, about to use a token all the same."""
+    visit.fake.session.is_offered = True
     await visit.open(f"/meetings/{ID}")
-    await visit.sees("Access token needed")
+    await visit.page.get_by_text("Use an access token instead").click()
+    await visit.sees("Sign in to see this page", "Paste the access token")
 
 
 def _meet(visit: Visit) -> FakeMeeting:
