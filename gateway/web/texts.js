@@ -14,6 +14,8 @@ export function chooseLanguage(...wanted) {
   return "en";
 }
 
+const loading = new Map();
+
 export class Texts {
   #texts;
   #region;
@@ -26,10 +28,10 @@ export class Texts {
     this.#texts = texts;
   }
 
-  static async load(language) {
-    const response = await fetch(new URL(`texts/${language}.json`, import.meta.url));
-    if (!response.ok) throw new Error(`no texts in ${language}: HTTP ${response.status}`);
-    return new Texts(language, await response.json());
+  /** Fetched once, whoever asks: the page and each element on it. */
+  static load(language) {
+    if (!loading.has(language)) loading.set(language, fetchTexts(language));
+    return loading.get(language);
   }
 
   /** The text at `section.key`, with `{name}` replaced by the value given for it. */
@@ -54,6 +56,17 @@ export class Texts {
 
   day(time) {
     return new Date(time).toLocaleString(this.#region, { dateStyle: "medium", timeStyle: "short" });
+  }
+}
+
+async function fetchTexts(language) {
+  try {
+    const response = await fetch(new URL(`texts/${language}.json`, import.meta.url));
+    if (!response.ok) throw new Error(`no texts in ${language}: HTTP ${response.status}`);
+    return new Texts(language, await response.json());
+  } catch (error) {
+    loading.delete(language);
+    throw error;
   }
 }
 

@@ -1,0 +1,42 @@
+"""Each page, with every file of ours that it loads before anything is pressed, stays under 100 kB as sent."""
+
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Response, expect
+
+from tests.web.states import STATES
+from tests.web.test_texts import LANGUAGES
+from tests.web.visit import Visit
+
+LIMIT = 100_000
+# The state of each page in which it has loaded everything that it needs.
+FULL = ("home-rooms", "room-asking", "meeting-recordings", "transcript-kept", "receipt-answered")
+
+
+@pytest.mark.parametrize("state", FULL)
+async def test_a_page_is_light(visit: Visit, state: str) -> None:
+    await STATES[state](visit)
+    weights = [(await weigh(visit, language), language) for language in LANGUAGES]
+    print(f"{state}: {max(weights)[0] / 1000:.1f} kB in {max(weights)[1]}")  # noqa: T201  the figure is what it is for
+    assert max(weights)[0] < LIMIT
+
+
+async def weigh(visit: Visit, language: str) -> int:
+    """Bytes of the page and its scripts, styles, texts and pictures, in one language."""
+    page, loaded = visit.page, list[Response]()
+
+    def note(response: Response) -> None:
+        loaded.append(response)
+
+    page.on("response", note)
+    address = urlsplit(page.url)
+    await page.goto(f"{address.scheme}://{address.netloc}{address.path}?lang={language}")
+    await expect(page.locator("html")).to_have_attribute("lang", language)
+    await page.wait_for_load_state("networkidle")
+    page.remove_listener("response", note)
+    ours = [each for each in loaded if each.url.startswith(f"{visit.site.url}/") and "/v1/" not in each.url]
+    assert any(f"texts/{language}.json" in each.url for each in ours)
+    assert {each.status for each in ours} == {200}
+    # What two parts of a page ask for at once, as its icon, comes out of the cache the second time.
+    return sum({each.url: len(await each.body()) for each in ours}.values())
