@@ -2,7 +2,9 @@
 
 import json
 import re
+from urllib.parse import quote
 
+import pytest
 from playwright.async_api import BrowserContext, Page, Route, expect
 
 from tests.web.conftest import Site, listen_for_complaints, serve, site_with_room
@@ -78,15 +80,42 @@ async def test_a_room_elsewhere_is_a_plain_frame_with_the_same_events(context: B
         assert complaints == []
 
 
+HOSTILE_NAMES = (
+    "<img src=x onerror=document.title='run'>",
+    "</script><script>document.title='run'</script>",
+    "\"><svg onload=document.title='run'>",
+    "javascript:document.title='run'",
+    "{room} ${document.title='run'} {{7*7}}",
+    "Ana\u202e&lang=de&externalId=somebody-else#token=x \U0001f600",
+)
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
 async def test_a_name_is_handed_to_the_call_as_it_is_and_shown_as_text(
-    page: Page, any_site: Site, whereby: WherebyRoom
+    page: Page, any_site: Site, whereby: WherebyRoom, name: str
 ) -> None:
-    markup = "<img src=x onerror=document.title='run'>"
-    await page.goto(f"{any_site.room_url}?displayName={markup.replace(' ', '%20')}")
+    await page.goto(f"{any_site.room_url}?displayName={quote(name)}")
     await expect(question(page)).to_be_visible()
-    assert whereby.visits[0]["displayName"] == markup
-    assert await page.locator("img[onerror]").count() == 0
+    participant, _ = await stored_answer(page)
+    assert (whereby.visits[0]["displayName"], whereby.visits[0]["externalId"]) == (name, participant)
+    assert await page.locator("img[onerror], svg[onload], header script, main script").count() == 0
     assert await page.title() == any_site.room
+    assert name not in await page.locator("body").inner_text()
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+async def test_a_name_is_text_in_a_plain_frame_too(context: BrowserContext, name: str) -> None:
+    elsewhere = WherebyRoom("https://calls.example")
+    await elsewhere.answer_for(context)
+    async with serve(FakeGateway("https://calls.example")) as url:
+        site = await site_with_room(url, OWNER_TOKEN)
+        page = await context.new_page()
+        complaints = listen_for_complaints(page)
+        await page.goto(f"{site.room_url}?displayName={quote(name)}")
+        await expect(question(page)).to_be_visible()
+        assert elsewhere.visits[0]["displayName"] == name
+        assert await page.title() == site.room
+        assert complaints == []
 
 
 async def test_an_unknown_room_is_explained(page: Page, any_site: Site) -> None:

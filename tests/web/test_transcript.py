@@ -9,7 +9,7 @@ from tests.eventually import eventually
 from tests.web.conftest import Site
 from tests.web.fake_gateway import FakeGateway
 from tests.web.fake_tokens import participant_token
-from tests.web.speech import WORDS, mp3, segments, transcript
+from tests.web.speech import WORDS, mp3, segments, stored, transcript
 
 ID = "transcript-1"
 PLAYABLE = """source => new Promise(tell => {
@@ -180,9 +180,14 @@ async def test_the_text_can_be_saved(page: Page, site: Site, fake: FakeGateway) 
 
 async def test_markup_in_titles_and_words_is_text(page: Page, site: Site, fake: FakeGateway) -> None:
     markup = "<img src=x onerror=alert(1)>"
-    spoken = [{"start_ms": 0, "end_ms": 900, "text": markup, "words": []}]
-    fake.transcripts[ID] = transcript(ID, "completed", title=markup, segments=spoken, audio_deleted=True)
+    spoken = stored([{"start_ms": 0, "end_ms": 900, "text": markup, "words": []}])
+    heard = {**spoken[0], "speaker": markup, "edited": True, "original_text": markup}
+    fake.transcripts[ID] = transcript(ID, "completed", title=markup, segments=[heard], audio_deleted=True)
     await open_transcript(page, site)
+    await expect(page.locator(".speaker")).to_have_text(markup)
+    await page.get_by_text("Edited").click()
+    await expect(page.locator("#segments q")).to_have_text(markup)
+    assert await page.locator("img[onerror]").count() == 0
     await expect(page.get_by_role("heading", name=markup)).to_be_visible()
     await expect(page.locator("#segments li p")).to_have_text(markup)
 
