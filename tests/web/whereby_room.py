@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.async_api import BrowserContext, Page, Route
+from playwright.async_api import BrowserContext, Frame, Page, Route
+
+from tests.eventually import eventually
 
 PAGE = Path(__file__).with_suffix(".html").read_text()
 
@@ -24,7 +26,14 @@ class WherebyRoom:
 
     async def say(self, page: Page, kind: str, payload: dict[str, Any] | None = None) -> None:
         """Post one of Whereby's messages from inside its frame."""
-        frame = next(frame for frame in page.frames if frame.url.startswith(self._origin))
+
+        async def frame_of_the_call() -> Frame | None:
+            return next((frame for frame in page.frames if frame.url.startswith(self._origin)), None)
+
+        # It is there before it has gone to its address.
+        frame = await eventually(frame_of_the_call)
+        assert frame is not None
+        await frame.wait_for_load_state()
         await frame.evaluate("([type, payload]) => tell(type, payload)", [kind, payload])
 
     async def _answer(self, route: Route) -> None:
