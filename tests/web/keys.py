@@ -70,18 +70,22 @@ async def start_over(page: Page) -> None:
     )
 
 
-async def walk(page: Page, at_most: int = 80) -> list[Stop]:
-    """Every stop of the Tab key from the page's beginning to its end; inside the call's frame it is Whereby's."""
+async def walk(page: Page, at_most: int = 120) -> list[Stop]:
+    """Every stop of the Tab key, from the page's beginning until all were met; within the call's frame it is Whereby's.
+
+    The focus comes to that frame, and out of it, some time after the key: a stop may be met only the next time round.
+    """
     await start_over(page)
-    stops: list[Stop] = []
+    stops: dict[int, Stop] = {}
+    there = await reachable(page)
     for _ in range(at_most):
         await page.keyboard.press("Tab")
         stop = await focused(page)
-        if stop is None or (stops and stop.number == stops[0].number):
-            return stops
-        if not stops or stop.number != stops[-1].number:
-            stops.append(stop)
-    raise AssertionError(f"no end after {at_most} stops: {stops}")
+        if stop is not None:
+            stops.setdefault(stop.number, stop)
+        if len(stops) == there:
+            return list(stops.values())
+    raise AssertionError(f"{there} take the focus, but Tab leads only to {list(stops.values())}")
 
 
 async def go_to(page: Page, wanted: Locator, at_most: int = 60) -> None:
