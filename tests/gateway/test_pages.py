@@ -1,5 +1,7 @@
 """Pages of the front door, and what browsers are told with them."""
 
+import gzip
+
 import pytest
 
 from gateway.pages import WEB
@@ -51,6 +53,20 @@ async def test_the_head_of_a_page_is_that_of_the_page(stack: Stack, path: str) -
     assert {k: v for k, v in head.headers.items() if k not in own} == {
         k: v for k, v in page.headers.items() if k not in own
     }
+
+
+async def test_files_of_pages_come_compressed_where_the_browser_takes_it(stack: Stack) -> None:
+    plain = (WEB / "style.css").read_bytes()
+    async with stack.http.stream("GET", "/static/style.css", headers={"Accept-Encoding": "gzip"}) as reply:
+        sent = b"".join([part async for part in reply.aiter_raw()])
+    assert (reply.headers["content-encoding"], reply.headers["vary"]) == ("gzip", "Accept-Encoding")
+    assert gzip.decompress(sent) == plain
+    assert len(sent) < len(plain) / 2
+    whole = await stack.http.get("/static/style.css", headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in whole.headers
+    assert whole.content == plain
+    again = await stack.http.get("/static/style.css", headers={"If-None-Match": whole.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
 
 
 async def test_a_name_that_can_be_no_room_is_explained_to_people_and_told_to_programs(stack: Stack) -> None:
