@@ -9,9 +9,11 @@ from assent.recording.v1 import recording_pb2
 from assent.recording.v1 import recording_service_pb2 as recording_rpc
 from assent.transcript.v1 import transcript_pb2
 from assent.transcript.v1 import transcript_service_pb2 as transcript_rpc
+from starlette.requests import HTTPConnection
 
 from chassis.errors import NotFound, PermissionDenied
 from gateway.parts import Parts
+from gateway.settings import Settings
 from gateway.tokens import Identity, Person, ReceiptHolder, SignedIn
 
 T = TypeVar("T")
@@ -28,6 +30,12 @@ def ensure_meeting(identity: Identity, meeting_id: str) -> None:
     """Stop a participant of another meeting, without saying whether this one exists."""
     if not isinstance(identity, SignedIn) and identity.meeting_id != meeting_id:
         raise PermissionDenied("this token is for another meeting: open this one's room", reason="OTHER_MEETING")
+
+
+def ensure_origin(connection: HTTPConnection, settings: Settings) -> None:
+    """Stop a page of an origin that the operator did not name, where no token has to be shown or a cookie does."""
+    if not settings.may_ask(connection.headers.get("origin")):
+        raise PermissionDenied("pages of another origin may not ask for this", reason="ORIGIN_REFUSED")
 
 
 def ensure_person(identity: Identity) -> Person:

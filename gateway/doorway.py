@@ -17,6 +17,7 @@ from chassis.errors import internal
 from chassis.telemetry import span
 from gateway.metrics import Metrics
 from gateway.problems import problem, problem_of
+from gateway.sessions import SESSION_COOKIE
 
 log = structlog.get_logger()
 
@@ -122,8 +123,11 @@ class Doorway:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
-                # A cookie may have asked, and no cache in between knows that the answer is for one person.
+                # No cache in between knows that the answer is for one person; what a cookie opened, even the browser
+                # that goes back after signing out must not show.
                 headers.setdefault("Cache-Control", "private, no-cache")
+                if _is_by_cookie(scope):
+                    headers["Cache-Control"] = "no-store"
                 self._add_to(headers)
             await send(message)
 
@@ -170,6 +174,12 @@ def _ambiguous() -> JSONResponse:
 
 def _internal() -> JSONResponse:
     return problem_of(internal())
+
+
+def _is_by_cookie(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    is_signed_in = "authorization" not in headers and SESSION_COOKIE in headers.get("cookie", "")
+    return is_signed_in and scope["path"].startswith("/v1/")
 
 
 def _route(scope: Scope) -> str:

@@ -67,17 +67,24 @@ class Limits:
     """Of what is limited."""
 
     openings: Limit
+    sign_ins: Limit
     answers: Limit
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """As the operator set them."""
-        return cls(Limit(settings.openings_per_minute), Limit(settings.answers_per_minute))
+        openings = settings.openings_per_minute
+        return cls(Limit(openings), Limit(openings), Limit(settings.answers_per_minute))
 
     def opening(self, address: str | None) -> None:
         """Somebody at this address opens a meeting. Raises TooManyRequests."""
         if who := household(address):
             self.openings.take(who)
+
+    def sign_in(self, address: str | None) -> None:
+        """Somebody at this address signs in, which keeps nobody out of meetings. Raises TooManyRequests."""
+        if who := household(address):
+            self.sign_ins.take(who)
 
     def answer(self, meeting_id: str, participant_id: str) -> None:
         """Somebody answers in a meeting. Raises TooManyRequests."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import HTTPConnection
 
 from chassis.errors import NotFound
-from gateway.access import meeting_for
+from gateway.access import ensure_origin, meeting_for
 from gateway.auth import Anyone, Known
 from gateway.consent import Consent, consent_shape
 from gateway.parts import Gateway
@@ -69,6 +69,7 @@ async def open_meeting(
     room_name: RoomName, identity: Anyone, gateway: Gateway, connection: HTTPConnection
 ) -> OpenedMeeting:
     """Open the room's active meeting, or a new one. Needs no token; whoever shows one stays who they are."""
+    ensure_origin(connection, gateway.settings)
     gateway.limits.opening(connection.client.host if connection.client else None)
     request = rpc.OpenMeetingRequest(room_name=room_name)
     if isinstance(identity, SignedIn):

@@ -5,6 +5,7 @@ issuer's name (RFC 9207), the ID token's signature, audience and nonce here.
 """
 
 import asyncio
+import json
 import secrets
 import time
 from collections.abc import Callable
@@ -25,7 +26,11 @@ log = structlog.get_logger()
 _SECONDS = 5.0
 """For one answer of the issuer's."""
 _METADATA_SECONDS = 3600.0
+_LEAST_SECONDS = 1.0
+"""Between two questions for a description that was not to be had."""
+_LARGEST_METADATA = 1024 * 1024
 _LONGEST_SUBJECT = 255
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,14 @@ class Flow:
     def claims(self) -> dict[str, Any]:
         """As it is sealed into a cookie."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who signed in; `name` is what to show, empty where the issuer says none."""
+
+    subject: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -68,8 +81,9 @@ class Provider:
         self._keys = keys
         self._clock = clock
         self._metadata: dict[str, Any] = {}
-        self._fetched_at = float("-inf")
+        self._asked_at = float("-inf")
         self._fetching = asyncio.Lock()
+        self._refreshing: asyncio.Task[None] | None = None
 
     async def sign_in_url(self, flow: Flow) -> str:
         """Where to send the browser. Raises Unavailable."""
@@ -80,7 +94,7 @@ class Provider:
             )
         return str(url)
 
-    async def subject(self, flow: Flow, code: str, issuer: str | None) -> str:
+    async def person(self, flow: Flow, code: str, issuer: str | None) -> Person:
         """Who signed in, for a code; `issuer` is who the answer says it is from.
 
         Raises Unauthenticated where the answer does not belong to what was asked, Unavailable.
@@ -91,7 +105,7 @@ class Provider:
         if issuer not in (None, self._issuer):
             raise _refused("the answer is another issuer's")
         try:
-            async with self._oauth(metadata) as oauth:
+            async with asyncio.timeout(_SECONDS), self._oauth(metadata) as oauth:
                 token = await oauth.fetch_token(
                     metadata["token_endpoint"],
                     grant_type="authorization_code",
@@ -101,18 +115,18 @@ class Provider:
                 )
         except OAuthError as error:
             raise _refused(f"the code was refused: {error.error}") from None
-        except (httpx2.HTTPError, ValueError) as error:
+        except (httpx2.HTTPError, ValueError, TimeoutError) as error:
             raise _away(error) from None
-        return await self._verified(token.get("id_token"), flow)
+        return self._person(await self._claims(token.get("id_token")), flow)
 
-    async def _verified(self, token: object, flow: Flow) -> str:
+    async def _claims(self, token: object) -> dict[str, Any]:
         try:
             header = jwt.get_unverified_header(str(token))
             algorithm, key_id = header.get("alg"), header.get("kid")
             if algorithm not in ALGORITHMS:
                 raise _refused(f"the ID token is signed with {algorithm}")
             key = await self._keys.key(key_id if isinstance(key_id, str) else None, algorithm)
-            claims = jwt.decode(
+            return jwt.decode(
                 str(token),
                 key.key,
                 algorithms=[algorithm],
@@ -122,16 +136,22 @@ class Provider:
             )
         except (jwt.PyJWTError, TypeError) as error:
             raise _refused(f"the ID token is not good: {error}") from None
-        if not secrets.compare_digest(str(claims["nonce"]), flow.nonce):
+
+    def _person(self, claims: dict[str, Any], flow: Flow) -> Person:
+        if not secrets.compare_digest(str(claims["nonce"]).encode(), flow.nonce.encode()):
             raise _refused("the ID token answers another request")
-        if claims.get("azp", self._client.client_id) != self._client.client_id:
+        # With several audiences only `azp` says who asked for it.
+        alone = claims["aud"] in (self._client.client_id, [self._client.client_id])
+        if claims.get("azp", self._client.client_id if alone else None) != self._client.client_id:
             raise _refused("the ID token was made for another client")
         if not 0 < len(claims["sub"]) <= _LONGEST_SUBJECT:
             raise _refused("the subject is empty or too long")
-        return str(claims["sub"])
+        names = (claims.get(claim) for claim in ("name", "preferred_username", "email"))
+        shown = next((name for name in names if isinstance(name, str) and name), "")
+        return Person(claims["sub"], shown[:_LONGEST_NAME])
 
     def _oauth(self, metadata: dict[str, Any]) -> AsyncOAuth2Client:
-        methods = metadata.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+        methods = metadata.get("token_endpoint_auth_methods_supported", "client_secret_basic")
         confidential = "client_secret_basic" if "client_secret_basic" in methods else "client_secret_post"
         return AsyncOAuth2Client(
             self._client.client_id,
@@ -144,34 +164,56 @@ class Provider:
         )
 
     async def _described(self) -> dict[str, Any]:
-        if self._clock() - self._fetched_at >= _METADATA_SECONDS:
-            async with self._fetching:
-                if self._clock() - self._fetched_at >= _METADATA_SECONDS:  # nobody did while we waited
-                    await self._fetch()
+        age = self._clock() - self._asked_at
+        if self._metadata:
+            if age >= _METADATA_SECONDS and not self._refreshing:
+                # What it said last is good enough for whoever waits now.
+                self._refreshing = asyncio.create_task(self._fetch(), name="issuer's description")
+                self._refreshing.add_done_callback(self._refreshed)
+            return self._metadata
+        async with self._fetching:
+            if not self._metadata and self._clock() - self._asked_at >= _LEAST_SECONDS:
+                await self._fetch()
+        if not self._metadata:
+            raise Unavailable("the sign-in service cannot be reached: try again", reason="ISSUER_UNAVAILABLE")
         return self._metadata
+
+    def _refreshed(self, _: "asyncio.Task[None]") -> None:
+        self._refreshing = None
 
     async def _fetch(self) -> None:
         url = f"{self._issuer.rstrip('/')}/.well-known/openid-configuration"
         try:
-            async with httpx2.AsyncClient(timeout=_SECONDS) as http:
-                response = await http.get(url)
-            response.raise_for_status()
-            self._metadata = self._checked(response.json())
-            self._fetched_at = self._clock()
-        except (httpx2.HTTPError, ValueError, TypeError, KeyError) as error:
+            async with asyncio.timeout(_SECONDS):
+                self._metadata = self._checked(json.loads(await _read(url)))
+        except (httpx2.HTTPError, ValueError, TypeError, KeyError, TimeoutError) as error:
             log.warning("issuer_not_described", url=url, error=f"{type(error).__name__}: {error}")
-            if not self._metadata:
-                raise _away(error) from None
+        self._asked_at = self._clock()
 
-    def _checked(self, metadata: dict[str, Any]) -> dict[str, Any]:
+    def _checked(self, metadata: Any) -> dict[str, Any]:
         if metadata["issuer"] != self._issuer:
             raise ValueError(f"it calls itself {metadata['issuer']}: set ASSENT_OIDC_ISSUER to exactly that")
         # In the clear only where the issuer itself is: on one machine.
         schemes = ("https",) if self._issuer.startswith("https:") else ("https", "http")
         for name in ("authorization_endpoint", "token_endpoint"):
-            if urlsplit(metadata[name]).scheme not in schemes:
+            parts = urlsplit(metadata[name]) if isinstance(metadata[name], str) else None
+            if parts is None or parts.scheme not in schemes or not parts.hostname:
                 raise ValueError(f"{name} is no address to send people or secrets to")
-        return metadata
+        if not isinstance(metadata.get("token_endpoint_auth_methods_supported", []), list):
+            raise TypeError("token_endpoint_auth_methods_supported is no list")
+        return dict(metadata)
+
+
+async def _read(url: str) -> bytes:
+    """What is there, up to a size that no description has. Raises httpx2.HTTPError, ValueError."""
+    async with httpx2.AsyncClient(timeout=_SECONDS) as http, http.stream("GET", url) as response:
+        response.raise_for_status()
+        body = bytearray()
+        async for part in response.aiter_bytes():
+            body += part
+            if len(body) > _LARGEST_METADATA:
+                raise ValueError(f"larger than {_LARGEST_METADATA} bytes")
+    return bytes(body)
 
 
 def _refused(why: str) -> Unauthenticated:

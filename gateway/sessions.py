@@ -19,6 +19,8 @@ from starlette.responses import Response
 from chassis.errors import PermissionDenied
 from gateway.tokens import SignedIn
 
+SESSION_COOKIE = "assent-session"
+"""Its plain name, which `__Host-` may stand before."""
 _SAFE = ("GET", "HEAD")
 _HOUR = 3600
 
@@ -64,14 +66,20 @@ class Cookies:
         self.set(response, plain, "", 0)
 
     def read(self, connection: HTTPConnection, plain: str) -> str:
-        """Its value; empty where there is none."""
-        return connection.cookies.get(self.name(plain), "")
+        """Its value; empty where there is none, or more than one."""
+        name = self.name(plain)
+        values = [value for found, value in _cookies(connection) if found == name]
+        return values[0] if len(values) == 1 else ""
+
+    def names(self, connection: HTTPConnection, beginning: str) -> list[str]:
+        """The plain names of those that are there and begin so."""
+        prefix = self.name("")
+        names = (name.removeprefix(prefix) for name, _ in _cookies(connection) if name.startswith(prefix))
+        return [name for name in names if name.startswith(beginning)]
 
 
 class Sessions:
     """The cookie that says who signed in. It ends by itself, or where the browser is told to forget it."""
-
-    _COOKIE = "assent-session"
 
     def __init__(
         self,
@@ -89,29 +97,29 @@ class Sessions:
         self._seconds = int(hours * _HOUR)
         self._clock = clock
 
-    def begin(self, response: Response, subject: str) -> None:
-        """From this response on the browser is signed in."""
+    def begin(self, response: Response, subject: str, name: str = "") -> None:
+        """From this response on the browser is signed in; `name` is what to show."""
         assert self._seal is not None, "there is nothing to sign in with"
-        claims = {"iss": self._issuer, "sub": subject, "exp": self._clock() + self._seconds}
-        self._cookies.set(response, self._COOKIE, self._seal.close(claims), self._seconds)
+        claims = {"iss": self._issuer, "sub": subject, "name": name, "exp": self._clock() + self._seconds}
+        self._cookies.set(response, SESSION_COOKIE, self._seal.close(claims), self._seconds)
 
     def end(self, response: Response) -> None:
         """From this response on the browser is not signed in."""
-        self._cookies.drop(response, self._COOKIE)
+        self._cookies.drop(response, SESSION_COOKIE)
 
     def holder(self, connection: HTTPConnection) -> SignedIn | None:
         """Who signed in in this browser; None where nobody did.
 
         Raises PermissionDenied (ORIGIN_REFUSED) where something else than a page of ours asks with their cookie.
         """
-        sealed = self._cookies.read(connection, self._COOKIE)
+        sealed = self._cookies.read(connection, SESSION_COOKIE)
         claims = self._seal.open(sealed) if self._seal and sealed else None
         if claims is None or claims["iss"] != self._issuer or claims["exp"] <= self._clock():
             return None
         if not self._is_asked_by_us(connection):
             detail = "a sign-in by cookie is for Assent's own pages: send Authorization: Bearer <token> instead"
             raise PermissionDenied(detail, reason="ORIGIN_REFUSED")
-        return SignedIn(claims["sub"], claims["exp"])
+        return SignedIn(claims["sub"], claims["exp"], claims["name"])
 
     def _is_asked_by_us(self, connection: HTTPConnection) -> bool:
         headers = connection.headers
@@ -122,6 +130,13 @@ class Sessions:
         # Somebody who follows a link to us, or types it, is no page of another origin that asks in their name.
         is_own = headers.get("sec-fetch-site", "none") in ("same-origin", "none")
         return is_own or headers.get("sec-fetch-mode") == "navigate"
+
+
+def _cookies(connection: HTTPConnection) -> list[tuple[str, str]]:
+    """Names and values exactly as they came: a name that only a kind reader takes for ours is another host's."""
+    lines = ";".join(connection.headers.getlist("cookie"))
+    pairs = (part.strip(" \t").partition("=") for part in lines.split(";"))
+    return [(name, value) for name, _, value in pairs]
 
 
 def _key(secret: str, purpose: str) -> bytes:

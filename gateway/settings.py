@@ -42,7 +42,7 @@ class Settings(ServiceSettings):
     """What the issuer knows the pages as; without it people sign in with a token alone."""
     oidc_client_secret: SecretStr = SecretStr("")
     """Empty for a public client, which PKCE alone protects."""
-    oidc_scope: str = "openid"
+    oidc_scope: str = "openid profile"
     session_secret: SecretStr = SecretStr("")
     """Seals the cookies of whoever signed in: one secret, or several separated by commas, of which the first seals."""
     session_hours: float = Field(12, gt=0, le=24 * 30)
@@ -108,6 +108,10 @@ class Settings(ServiceSettings):
     def other_origins(self) -> tuple[str, ...]:
         """Those of `cors_origins`, as browsers name them."""
         return tuple(self.cors_origins.split(",")) if self.cors_origins else ()
+
+    def may_ask(self, origin: str | None) -> bool:
+        """Whether pages of this origin may ask for anything; whoever names none is no browser's page."""
+        return origin is None or origin in (self.gateway_url, *self.other_origins)
 
     @property
     def webhook_secrets(self) -> tuple[bytes, ...]:

@@ -25,8 +25,10 @@ router = APIRouter(tags=["sign-in"])
 BEGIN, CALLBACK = "/v1/sign-in", "/v1/sign-in/callback"
 _MINUTES = 10
 """To sign in at the issuer."""
+_COOKIE = "assent-sign-in-"
+_MOST_AT_ONCE = 4
 # A path of ours: nothing that a browser could take for another host, and not this way round again.
-_OWN_PATH = re.compile(r"/(?![/\\]|v1/sign-in)[\x21-\x5b\x5d-\x7e]{0,2000}")
+_OWN_PATH = re.compile(r"/(?![/\\]|v1/sign-in)[\x21-\x5b\x5d-\x7e]{0,511}")
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -38,8 +40,12 @@ class SignIn:
         self._seal = Seal(settings.session_secrets, "sign-in")
         self._cookies = Cookies(settings.gateway_url)
 
-    def keep(self, response: Response, flow: Flow) -> None:
+    def keep(self, request: HTTPConnection, response: Response, flow: Flow) -> None:
         """Until the issuer's answer comes, in this browser alone."""
+        under_way = self._cookies.names(request, _COOKIE)
+        # Another page could begin them by the dozen, until the browser's requests are too large for anybody.
+        for name in under_way if len(under_way) >= _MOST_AT_ONCE else ():
+            self._cookies.drop(response, name)
         self._cookies.set(response, _cookie_of(flow.state), self._seal.close(flow.claims()), _MINUTES * 60)
 
     def kept(self, request: HTTPConnection, state: str) -> Flow | None:
@@ -59,6 +65,7 @@ class Session(BaseModel):
 
     sign_in_url: str | None = Field(description="Where to sign in, with `?return_to=/path`; null where nobody can.")
     subject: str | None = Field(description="The issuer's `sub`; null where nobody is signed in.")
+    name: str | None = Field(description="What to show for them; null where the issuer says none.")
     expires_at: datetime | None
 
 
@@ -70,13 +77,13 @@ async def sign_in(
 ) -> Response:
     """Go to the issuer to sign in, and come back signed in: for a browser, which is sent on with 303."""
     way = _way(gateway)
-    gateway.limits.opening(request.client.host if request.client else None)
+    gateway.limits.sign_in(request.client.host if request.client else None)
     flow = Flow.begun(return_to if _OWN_PATH.fullmatch(return_to) else "/")
     try:
         response = _sent_to(await way.provider.sign_in_url(flow))
     except Unavailable:
         return _sent_home("unavailable")
-    way.keep(response, flow)
+    way.keep(request, response, flow)
     return response
 
 
@@ -86,10 +93,10 @@ async def signed_in(
 ) -> Response:
     """Where the issuer sends people back to; not to be called by anybody else."""
     way = _way(gateway)
-    gateway.limits.opening(request.client.host if request.client else None)
     flow = way.kept(request, state)
     if flow is None:
         return _sent_home("expired")
+    gateway.limits.sign_in(request.client.host if request.client else None)
     response = await _finished(gateway, way, flow, code=code, issuer=iss, error=error)
     way.drop(response, state)
     return response
@@ -103,6 +110,7 @@ async def get_session(connection: HTTPConnection, gateway: Gateway, response: Re
     return Session(
         sign_in_url=BEGIN if gateway.sign_in else None,
         subject=holder.subject if holder else None,
+        name=(holder.name or None) if holder else None,
         expires_at=datetime.fromtimestamp(holder.expires_at, UTC) if holder else None,
     )
 
@@ -123,14 +131,14 @@ async def _finished(
         log.info("sign_in_ended", error=error[:64])
         return _sent_home("refused" if error == "access_denied" else "failed")
     try:
-        subject = await way.provider.subject(flow, code, issuer)
+        person = await way.provider.person(flow, code, issuer)
     except Unauthenticated as refusal:
         log.warning("sign_in_refused", reason=refusal.message)
         return _sent_home("failed")
     except ServiceError:
         return _sent_home("unavailable")
     response = _sent_to(flow.return_to)
-    parts.sessions.begin(response, subject)
+    parts.sessions.begin(response, person.subject, person.name)
     return response
 
 
@@ -150,4 +158,4 @@ def _sent_to(url: str) -> RedirectResponse:
 
 def _cookie_of(state: str) -> str:
     # One for each sign-in: a second tab must not end the first one's.
-    return f"assent-sign-in-{state[:8]}"
+    return _COOKIE + state[:8]

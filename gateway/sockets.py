@@ -15,14 +15,13 @@ import structlog
 from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
-from chassis.errors import PermissionDenied, ServiceError
-from gateway.access import meeting_for, transcript_for
+from chassis.errors import ServiceError
+from gateway.access import ensure_origin, meeting_for, transcript_for
 from gateway.auth import token_missing
 from gateway.doorway import BEARER
 from gateway.frames import writer_of
 from gateway.parts import Gateway, Parts
 from gateway.problems import problem_of, status_of
-from gateway.settings import Settings
 from gateway.shapes import Id
 from gateway.tokens import Identity
 from gateway.transcript_feed import TooSlow
@@ -70,7 +69,7 @@ async def _serve(
     follow: Callable[[], AsyncIterator[str]],
 ) -> None:
     try:
-        _ensure_origin(websocket, parts.settings)
+        ensure_origin(websocket, parts.settings)
         identity = await _identified(websocket, parts)
         await allow(identity)
     except ServiceError as error:
@@ -129,12 +128,6 @@ async def _read(websocket: WebSocket) -> None:
     with suppress(WebSocketDisconnect):
         while (await websocket.receive())["type"] != "websocket.disconnect":
             continue
-
-
-def _ensure_origin(websocket: WebSocket, settings: Settings) -> None:
-    # Browsers always say where a page came from; whoever says nothing is no browser.
-    if websocket.headers.get("origin", settings.gateway_url) not in (settings.gateway_url, *settings.other_origins):
-        raise PermissionDenied("pages of another origin may not connect", reason="ORIGIN_REFUSED")
 
 
 async def _identified(websocket: WebSocket, parts: Parts) -> Identity:

@@ -27,6 +27,8 @@ class SignedIn:
 
     subject: str
     expires_at: float
+    name: str = ""
+    """To be shown; it decides nothing."""
 
     @property
     def participant_id(self) -> str:

@@ -1,5 +1,6 @@
 """An issuer that people sign in at: codes and ID tokens as OpenID Connect has them, or wrong where a test asks."""
 
+import asyncio
 import base64
 import hashlib
 import secrets
@@ -30,6 +31,9 @@ class SignInIssuer(Issuer):
         """Instead of the one that belongs there."""
         self.token_failure: Response | None = None
         self.described = 0
+        self.hangs = asyncio.Event()
+        """Cleared: its description is asked for, and does not come."""
+        self.hangs.set()
         self._asked: dict[str, dict[str, str]] = {}
         self.app.router.routes += [
             Route("/.well-known/openid-configuration", self._describe),
@@ -50,6 +54,7 @@ class SignInIssuer(Issuer):
         return f"{asked['redirect_uri']}?{urlencode(kept)}"
 
     async def _describe(self, _: Request) -> Response:
+        await self.hangs.wait()
         self.described += 1
         if self.is_away:
             return Response(status_code=502)

@@ -48,6 +48,42 @@ async def test_what_another_page_embeds_is_not_sent_in_somebodys_name(
     assert (await host.http.get("/v1/rooms", headers=headers)).status_code == status
 
 
+@pytest.mark.parametrize("before", [b"\xa0", b"\x85"])
+async def test_a_cookie_that_only_looks_like_ours_is_another_hosts(
+    host: Visitor, pages: Settings, before: bytes
+) -> None:
+    ours, other = host.http.cookies["assent-session"], cookie_that_lasts(60, pages, "mallory")
+    async with httpx.AsyncClient(base_url=pages.gateway_url) as http:
+
+        async def signed_in_as(sent: bytes) -> str | None:
+            subject: str | None = (await http.get("/v1/session", headers=[(b"cookie", sent)])).json()["subject"]
+            return subject
+
+        own = f"assent-session={ours}".encode()
+        assert await signed_in_as(own) == "owner-demo"
+        assert await signed_in_as(before + other.encode()) is None
+        assert await signed_in_as(own + b"; " + before + other.encode()) == "owner-demo"
+        assert await signed_in_as(own + b"; " + other.encode()) is None, "who may say which of two is meant?"
+
+
+async def test_what_a_cookie_opened_is_kept_by_nobody(host: Visitor, stack: Stack) -> None:
+    opened = await stack.opened("kept-by-nobody")
+    meeting = opened["meeting"]["id"]
+    for path in ("/v1/rooms", "/v1/session", f"/v1/meetings/{meeting}"):
+        assert (await host.http.get(path)).headers["cache-control"] == "no-store", path
+    by_token = await host.http.get(f"/v1/meetings/{meeting}", headers=bearer(opened["participant"]["token"]))
+    assert by_token.headers["cache-control"] == "private, no-cache"
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null"])
+async def test_a_page_of_another_origin_opens_no_meeting(stack: Stack, origin: str) -> None:
+    await stack.opened("not-from-elsewhere")
+    refused = await stack.http.post("/v1/rooms/not-from-elsewhere/meeting", headers={"Origin": origin})
+    assert (refused.status_code, refused.json()["reason"]) == (403, "ORIGIN_REFUSED")
+    for own in ({}, {"Origin": stack.url}):
+        assert (await stack.http.post("/v1/rooms/not-from-elsewhere/meeting", headers=own)).status_code == 200
+
+
 async def test_a_token_that_is_shown_counts_and_not_the_cookie(host: Visitor, stack: Stack) -> None:
     opened = await stack.opened("shown-token", "somebody-else")
     token = opened["participant"]["token"]
@@ -98,13 +134,13 @@ async def test_a_line_is_opened_by_cookie_for_our_own_pages_alone(
     assert nobody.value.response.status_code == 401
 
 
-def cookie_that_lasts(seconds: float, pages: Settings) -> str:
-    """A session of the owner's, as a browser sends it."""
+def cookie_that_lasts(seconds: float, pages: Settings, subject: str = "owner-demo") -> str:
+    """A session of somebody's, as a browser sends it."""
     response = Response()
     sessions = Sessions(
         secrets=pages.session_secrets, issuer=pages.oidc_issuer, gateway_url=pages.gateway_url, hours=seconds / 3600
     )
-    sessions.begin(response, "owner-demo")
+    sessions.begin(response, subject)
     return response.headers["set-cookie"].partition(";")[0]
 
 
