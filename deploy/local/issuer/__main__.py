@@ -46,7 +46,7 @@ def _document(issuer: str, client: Client) -> dict[str, object]:
         "authorization_endpoint": f"{issuer}/authorize",
         "token_endpoint": f"{issuer}/token",
         "jwks_uri": f"{issuer}/jwks.json",
-        "scopes_supported": ["openid"],
+        "scopes_supported": ["openid", "profile"],
         "claims_supported": ["iss", "aud", "sub", "iat", "exp", "nonce"],
         "subject_types_supported": ["public"],
         "response_types_supported": ["code"],
