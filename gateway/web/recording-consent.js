@@ -13,6 +13,7 @@ import { Api, persistently } from "./api.js";
 import { fingerprint } from "./fingerprint.js";
 import { build } from "./recording-consent-view.js";
 import { claimsOf } from "./session.js";
+import { browserStore } from "./storage.js";
 import { chooseLanguage, Texts } from "./texts.js";
 
 class RecordingConsent extends HTMLElement {
@@ -177,15 +178,16 @@ class RecordingConsent extends HTMLElement {
   }
 
   #keepUntilStored(given, key, evidence) {
-    localStorage.setItem(this.#storageKey, JSON.stringify({ given, key, evidence }));
+    browserStore.set(this.#storageKey, JSON.stringify({ given, key, evidence }));
   }
 
   #forgetInterrupted() {
-    localStorage.removeItem(this.#storageKey);
+    browserStore.remove(this.#storageKey);
   }
 
   #interruptedAnswer() {
-    return JSON.parse(localStorage.getItem(this.#storageKey) ?? "null");
+    const kept = browserStore.getJson(this.#storageKey);
+    return typeof kept?.given === "boolean" && typeof kept.key === "string" ? kept : null;
   }
 }
 

@@ -4,6 +4,7 @@
  */
 
 import { Api, COOKIE } from "./api.js";
+import { browserStore } from "./storage.js";
 
 const TOKEN = "assent.token";
 const PARTICIPANT = "assent.participant.";
@@ -20,11 +21,11 @@ export function takeTokenFromAddress() {
 }
 
 export function keepToken(token) {
-  localStorage.setItem(TOKEN, token.trim());
+  browserStore.set(TOKEN, token.trim());
 }
 
 export function forgetToken() {
-  localStorage.removeItem(TOKEN);
+  browserStore.remove(TOKEN);
 }
 
 let asked = null;
@@ -40,7 +41,7 @@ export function session() {
 /** What the owner's pages may be opened with, likeliest first: a token from an address was given on purpose. */
 export async function pageTokens() {
   const { subject } = await session();
-  return [localStorage.getItem(TOKEN), subject && COOKIE].filter(Boolean);
+  return [browserStore.get(TOKEN), subject && COOKIE].filter(Boolean);
 }
 
 /** What says who a signed-in person is in every room. */
@@ -68,24 +69,23 @@ export async function signOut() {
 }
 
 export function keepParticipant(roomName, meetingId, token) {
-  localStorage.setItem(PARTICIPANT + meetingId, token);
-  localStorage.setItem(`assent.meeting.${roomName}`, meetingId);
+  browserStore.set(PARTICIPANT + meetingId, token);
+  browserStore.set(`assent.meeting.${roomName}`, meetingId);
 }
 
 /** The token from the last meeting in this room: it says who we are, if that meeting is still the one that opens. */
 export function participantTokenOfRoom(roomName) {
-  const meetingId = localStorage.getItem(`assent.meeting.${roomName}`);
+  const meetingId = browserStore.get(`assent.meeting.${roomName}`);
   return meetingId && participantTokenOfMeeting(meetingId);
 }
 
 export function participantTokenOfMeeting(meetingId) {
-  return localStorage.getItem(PARTICIPANT + meetingId);
+  return browserStore.get(PARTICIPANT + meetingId);
 }
 
 /** Of every meeting that this browser was in. */
 export function participantTokens() {
-  const keys = Object.keys(localStorage).filter((key) => key.startsWith(PARTICIPANT));
-  return keys.map((key) => localStorage.getItem(key));
+  return browserStore.keys(PARTICIPANT).map((key) => browserStore.get(key));
 }
 
 /** The meeting that a receipt's token is for; null where it is none. */
