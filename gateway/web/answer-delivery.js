@@ -4,26 +4,31 @@ import { backOffMs } from "./api.js";
 
 export class AnswerDelivery {
   #send;
+  #insteadOf;
   #onDelay;
   #wanted = null;
   #running = null;
   #wake = () => {};
 
   /**
-   * `send(answer, key)` makes one attempt and rejects with an ApiError; `onDelay(error)` is called before each wait.
+   * A press is {key, known, wasSent, isUnsure, …}: `known` is the revision of the person's own answer that was known at
+   * the press, `wasSent` whether it may be stored already, and `isUnsure` whether one before it may. `send(press)` makes
+   * one attempt; `insteadOf(press)` is asked before a press is sent once more, and resolves with what it gives way to:
+   * an answer, null for none, undefined to send it. Both reject with an ApiError; `onDelay(error)` comes before a wait.
    */
-  constructor({ send, onDelay }) {
+  constructor({ send, insteadOf, onDelay }) {
     this.#send = send;
+    this.#insteadOf = insteadOf;
     this.#onDelay = onDelay;
   }
 
   /**
-   * Resolves with the server's reply once the newest answer is stored, rejects when the server refuses it for good.
-   * An answer that is replaced before it was stored is never sent again: had it arrived after all, the newer one
-   * arrives later and counts.
+   * Resolves with the answer that counts once the newest press is stored, or has given way; rejects when the server
+   * refuses it for good. A press that is replaced before it was stored is never sent again: had it arrived after all,
+   * the newer one arrives later and counts.
    */
-  deliver(answer, key) {
-    this.#wanted = { answer, key };
+  deliver(press) {
+    this.#wanted = press;
     this.#wake();
     this.#running ??= this.#run().finally(() => (this.#running = null));
     return this.#running;
@@ -36,13 +41,13 @@ export class AnswerDelivery {
 
   async #run() {
     for (let attempt = 0; ; ) {
-      const current = this.#wanted;
+      const press = this.#wanted;
       try {
-        const stored = await this.#send(current.answer, current.key);
-        if (current === this.#wanted) return stored;
+        const counts = await this.#attempt(press);
+        if (press === this.#wanted && counts !== undefined) return counts;
         attempt = 0;
       } catch (error) {
-        if (current !== this.#wanted) {
+        if (press !== this.#wanted) {
           attempt = 0;
           continue;
         }
@@ -51,6 +56,17 @@ export class AnswerDelivery {
         await this.#wait(backOffMs(attempt++, error.retryAfterSeconds));
       }
     }
+  }
+
+  /** Undefined where a newer press came before this one was sent. */
+  async #attempt(press) {
+    const instead = press.wasSent ? await this.#insteadOf(press) : undefined;
+    if (instead !== undefined || press !== this.#wanted) return instead;
+    press.wasSent = true;
+    const stored = await this.#send(press);
+    // What is stored of an earlier press is nothing newer to the one that replaced it.
+    if (press !== this.#wanted) Object.assign(this.#wanted, { known: stored.revision, isUnsure: false });
+    return stored;
   }
 
   #wait(milliseconds) {

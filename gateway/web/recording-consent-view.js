@@ -84,17 +84,19 @@ class ConsentView {
     this.#showDelivery(this.#texts.say("consent.refused", { detail }));
   }
 
-  showAnswered(given, { announce = false } = {}) {
+  /** `announce` says why now: "stored" as it was pressed, "changed" by something newer, null where nobody waits. */
+  showAnswered(given, { announce = null } = {}) {
+    const key = announce === "changed" ? `consent.${wordFor(given)}` : "consent.stored";
     if (this.#isInline) {
       this.showQuestion(given);
-      if (announce) this.#showDelivery(this.#texts.say("consent.stored"));
+      if (announce) this.#showDelivery(this.#texts.say(key));
       return;
     }
     this.#said.querySelector("svg")?.remove();
     this.#said.prepend(symbol(given ? "check" : "cross"));
     this.#sentence.textContent = this.#texts.say(`consent.${wordFor(given)}`);
     this.#show(this.#said, this.#change);
-    if (announce) this.#announce("consent.stored");
+    if (announce) this.#announce(key);
   }
 
   showReceipt(url) {

@@ -5,7 +5,8 @@
  * participant token of that meeting or the JWT of somebody signed in), `lang`, and `base`, the gateway's origin where
  * that is not the page's own. With `inline` the question is a part of the page, always there, instead of a dialog over
  * it. With `in-page` it is asked and answered in its place in the page, over nothing. With `no-fingerprint` an answer is
- * sent without one of the browser. Events: `consent-stored` (detail: the API's reply) and `consent-postponed`.
+ * sent without one of the browser. Events: `consent-stored` (detail: the answer that counts now, as the API gives it,
+ * also where it was given in another tab) and `consent-postponed`.
  */
 
 import { AnswerDelivery } from "./answer-delivery.js";
@@ -24,12 +25,13 @@ class RecordingConsent extends HTMLElement {
   #view;
   #delivery;
   #answered = null;
-  #isDelivering = false;
-  #latest = null;
+  #known = 0; // the revision of the answer that is known here
+  #delivering = null;
   #started = false;
   #isOffered = false;
   #onKey = (event) => this.#postponeByKey(event);
   #onOnline = () => this.#delivery?.tryNow();
+  #onStorage = (event) => this.#hearOtherTabs(event);
 
   get token() {
     return this.getAttribute("token");
@@ -42,12 +44,14 @@ class RecordingConsent extends HTMLElement {
   connectedCallback() {
     document.addEventListener("keydown", this.#onKey);
     window.addEventListener("online", this.#onOnline);
+    window.addEventListener("storage", this.#onStorage);
     this.#startOnce();
   }
 
   disconnectedCallback() {
     document.removeEventListener("keydown", this.#onKey);
     window.removeEventListener("online", this.#onOnline);
+    window.removeEventListener("storage", this.#onStorage);
   }
 
   attributeChangedCallback() {
@@ -65,18 +69,21 @@ class RecordingConsent extends HTMLElement {
     const closest = this.closest("[lang]")?.lang;
     this.#texts = await Texts.load(chooseLanguage(closest));
     this.#view = build(this.attachShadow({ mode: "open" }), this.#texts, this.#isInline, {
-      onAnswer: (given) => this.#answer(given, crypto.randomUUID()),
+      onAnswer: (given) => this.#answer(this.#press(given)),
       onPostpone: () => this.#postpone(),
       onReturn: () => this.#ask({ moveFocus: true }),
       onTryNow: () => this.#delivery.tryNow(),
     });
     this.#delivery = new AnswerDelivery({
-      send: (answer, key) => this.#api.post(this.#path, answer, { idempotencyKey: key }),
+      send: (press) => this.#send(press),
+      insteadOf: (press) => this.#insteadOf(press),
       onDelay: () => this.#view.showDelay(),
     });
-    const interrupted = this.#interruptedAnswer();
-    if (interrupted) this.#ask().then(() => this.#answer(interrupted.given, interrupted.key, interrupted.evidence));
-    else this.#showWhatIsStored();
+    const interrupted = this.#kept();
+    if (!interrupted) return this.#showWhatIsStored();
+    this.#ask();
+    // It was never heard whether it arrived.
+    this.#answer({ known: 0, ...interrupted, wasSent: true });
   }
 
   get #isInline() {
@@ -89,7 +96,7 @@ class RecordingConsent extends HTMLElement {
 
   async #showWhatIsStored() {
     try {
-      this.#answered = (await this.#api.get(this.#path)).answer?.consent_given ?? null;
+      this.#note(await this.#stored());
     } catch (error) {
       // Not knowing an earlier answer is no reason not to ask.
       console.warn("the stored answer could not be read, so the question is asked:", error.message);
@@ -98,7 +105,17 @@ class RecordingConsent extends HTMLElement {
     else this.#showAnswered();
   }
 
-  #showAnswered({ announce = false } = {}) {
+  /** The person's own answer that counts now, null where there is none. */
+  async #stored() {
+    return (await this.#api.get(this.#path)).answer;
+  }
+
+  #note(answer) {
+    this.#answered = answer?.consent_given ?? null;
+    this.#known = answer?.revision ?? 0;
+  }
+
+  #showAnswered({ announce = null } = {}) {
     this.#view.showAnswered(this.#answered, { announce });
     this.#offerReceipt();
   }
@@ -115,26 +132,46 @@ class RecordingConsent extends HTMLElement {
     }
   }
 
-  async #ask({ moveFocus = false } = {}) {
+  #ask({ moveFocus = false } = {}) {
     this.#view.showQuestion(this.#answered, { moveFocus });
   }
 
-  async #answer(given, key, evidence) {
-    const answer = { consent_given: given, notice_version: this.#texts.noticeVersion, language: this.#texts.language };
-    this.#latest = key;
-    this.#keepUntilStored(given, key, evidence);
-    this.#isDelivering = true;
-    this.#view.showDelivering(given);
-    evidence ??= await this.#evidence();
+  #press(given) {
+    const before = this.#delivering;
+    const isUnsure = before !== null && (before.wasSent || before.isUnsure);
+    return { given, key: crypto.randomUUID(), known: this.#known, isUnsure };
+  }
+
+  async #answer(press) {
+    this.#delivering = press;
+    this.#keep(press);
+    this.#view.showDelivering(press.given);
+    press.evidence ??= await this.#evidence();
     // Of answers that follow each other quickly the last one counts, and alone is told of.
-    if (key !== this.#latest) return;
-    this.#keepUntilStored(given, key, evidence);
+    if (press !== this.#delivering) return;
     try {
-      const stored = await this.#delivery.deliver({ ...answer, ...evidence }, key);
-      if (key === this.#latest) this.#settle(stored);
+      const counts = await this.#delivery.deliver(press);
+      if (press === this.#delivering) this.#settle(press, counts);
     } catch (error) {
-      if (key === this.#latest) this.#refuse(error);
+      if (press === this.#delivering) this.#refuse(press, error);
     }
+  }
+
+  async #send(press) {
+    const asked = { notice_version: this.#texts.noticeVersion, language: this.#texts.language };
+    this.#keep(press);
+    const answer = { consent_given: press.given, ...asked, ...press.evidence };
+    return this.#api.post(this.#path, answer, { idempotencyKey: press.key });
+  }
+
+  /** Nothing is sent once more over an answer that may be newer: one in another tab, elsewhere, or this very one. */
+  async #insteadOf(press) {
+    const stored = await this.#stored();
+    if (this.#kept()?.key !== press.key) return stored;
+    if ((stored?.revision ?? 0) <= press.known) return undefined;
+    // Perhaps an earlier press of this page, whose reply was lost: then it is a refusal that must not be.
+    if (press.isUnsure && !press.given && stored.consent_given) return undefined;
+    return stored;
   }
 
   async #evidence() {
@@ -142,22 +179,39 @@ class RecordingConsent extends HTMLElement {
     return taken ? { fingerprint: taken } : {};
   }
 
-  #settle(stored) {
-    this.#isDelivering = false;
-    this.#answered = stored.consent_given;
-    this.#forgetInterrupted();
-    this.#showAnswered({ announce: true });
-    this.dispatchEvent(new CustomEvent("consent-stored", { detail: stored, bubbles: true, composed: true }));
+  #settle(press, counts) {
+    this.#finish(press);
+    this.#show(counts, counts?.consent_given === press.given ? "stored" : "changed");
   }
 
-  #refuse(error) {
-    this.#isDelivering = false;
-    this.#forgetInterrupted();
+  /** Takes over what counts now; `announce` says how it came to that. */
+  #show(answer, announce) {
+    this.#note(answer);
+    if (answer === null) return this.#ask();
+    this.#showAnswered({ announce });
+    this.dispatchEvent(new CustomEvent("consent-stored", { detail: answer, bubbles: true, composed: true }));
+  }
+
+  #refuse(press, error) {
+    this.#finish(press);
     this.#view.showRefusal(error.message);
   }
 
+  /** Another tab keeps its answer for as long as it delivers it: then this one's is not the last any more. */
+  async #hearOtherTabs({ key, newValue }) {
+    if (!this.#view || key !== this.#storageKey) return;
+    if (this.#delivering) return this.#delivery.tryNow();
+    if (newValue !== null) return;
+    try {
+      const stored = await this.#stored();
+      if (!this.#delivering && stored?.revision > this.#known) this.#show(stored, "changed");
+    } catch (error) {
+      console.warn("the answer of another tab could not be read:", error.message);
+    }
+  }
+
   #postpone() {
-    if (this.#isDelivering) return;
+    if (this.#delivering) return;
     if (this.#answered === null) this.#view.showPostponed();
     else this.#showAnswered();
     this.dispatchEvent(new CustomEvent("consent-postponed", { bubbles: true, composed: true }));
@@ -177,15 +231,16 @@ class RecordingConsent extends HTMLElement {
     return `assent.answer.${this.getAttribute("meeting-id")}.${claimsOf(this.token).sub}`;
   }
 
-  #keepUntilStored(given, key, evidence) {
-    browserStore.set(this.#storageKey, JSON.stringify({ given, key, evidence }));
+  #keep({ given, key, evidence, known, isUnsure }) {
+    browserStore.set(this.#storageKey, JSON.stringify({ given, key, evidence, known, isUnsure }));
   }
 
-  #forgetInterrupted() {
-    browserStore.remove(this.#storageKey);
+  #finish(press) {
+    this.#delivering = null;
+    if (this.#kept()?.key === press.key) browserStore.remove(this.#storageKey);
   }
 
-  #interruptedAnswer() {
+  #kept() {
     const kept = browserStore.getJson(this.#storageKey);
     return typeof kept?.given === "boolean" && typeof kept.key === "string" ? kept : null;
   }

@@ -95,6 +95,8 @@ async def test_who_answers_in_two_windows_answers_once(any_site: Site, another: 
     await enter(second, any_site)
     await question(first).get_by_role("button", name=YES).click()
     await expect(question(first)).to_be_hidden()
+    # Answered there is answered here: it is changed, not answered once more.
+    await second.get_by_role("button", name="Change my answer").click()
     await question(second).get_by_role("button", name=NO).click()
     await expect(question(second)).to_be_hidden()
     assert await stored_answer(first) == await stored_answer(second)
