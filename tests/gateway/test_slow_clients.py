@@ -101,11 +101,19 @@ async def test_a_body_of_a_gibibyte_costs_no_memory(stack: Stack) -> None:
 
 
 async def _sent_far_too_much(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """The first line of what is answered to the first hundred megabytes of it."""
-    for _ in range(100 * 16):
-        writer.write(b"10000\r\n" + b" " * 65_536 + b"\r\n")
+    """The first line of what is answered; all the rest that is sent nobody takes."""
+    part = b"10000\r\n" + b" " * 65_536 + b"\r\n"
+    writer.write(part * 2)
+    answered = await reader.readline()
+    with pytest.raises(ConnectionError):
+        await _sent(writer, part, 100 * 16)
+    return answered
+
+
+async def _sent(writer: asyncio.StreamWriter, part: bytes, times: int) -> None:
+    for _ in range(times):
+        writer.write(part)
         await writer.drain()
-    return await reader.readline()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import asyncio
 import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,3 +83,55 @@ async def test_audio_that_nobody_takes_stays_where_it_is(stack: Stack, gateway: 
         await eventually(nothing_more_leaves, every=0.5)
         assert seen - left < LISTENERS * 2 * MEBIBYTE
         assert gateway.resident() - held < 60 * MEBIBYTE
+
+
+def chunked(path: bytes) -> bytes:
+    """The head of a request whose body may be of any length."""
+    return b"POST " + path + b" HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+WITHOUT_END = {
+    "trailers": (chunked(b"/v1/rooms") + b"0\r\n", b"a: " + b"x" * 50 + b"\r\n"),
+    "short trailers": (chunked(b"/healthz") + b"0\r\n", b"a:\r\n"),
+    "one trailer": (chunked(b"/v1/rooms") + b"0\r\na: ", b"x"),
+    "chunk extension": (chunked(b"/v1/rooms") + b"5;", b"x"),
+    "body after its refusal": (b"POST /v1/rooms HTTP/1.1\r\nHost: here\r\nContent-Length: 100000000000\r\n\r\n", b"x"),
+    "short headers": (b"GET /healthz HTTP/1.1\r\nHost: here\r\n", b"a:\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_END)
+async def test_no_part_of_a_request_is_without_bounds(gateway: Process, name: str) -> None:
+    head, unit = WITHOUT_END[name]
+    held, part = gateway.resident(), unit * (100_000 // len(unit))
+    with narrow(gateway.port) as line:
+        await _sent(line, head, 1)
+        with pytest.raises(ConnectionError):
+            await _sent(line, part, 64 * MEBIBYTE // len(part))
+    assert gateway.resident() - held < 20 * MEBIBYTE
+
+
+async def test_whoever_asks_and_asks_and_reads_nothing_is_not_heard_out(gateway: Process) -> None:
+    held = gateway.resident()
+    requests = b"GET /v1/session HTTP/1.1\r\nHost: here\r\n\r\n" * 3000
+    with ExitStack() as asking:
+        lines = [asking.enter_context(narrow(gateway.port)) for _ in range(20)]
+        for line in lines:
+            with suppress(ConnectionError):
+                await _sent(line, requests, 1)
+        async with asyncio.timeout(20):
+            for line in lines:
+                await _ended(line)
+    assert gateway.resident() - held < 20 * MEBIBYTE
+
+
+async def _ended(line: socket.socket) -> None:
+    with suppress(ConnectionError):
+        while await asyncio.get_running_loop().sock_recv(line, 65_536):
+            pass
+
+
+async def _sent(line: socket.socket, part: bytes, times: int) -> None:
+    async with asyncio.timeout(10):
+        for _ in range(times):
+            await asyncio.get_running_loop().sock_sendall(line, part)
