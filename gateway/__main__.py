@@ -67,6 +67,7 @@ async def application(settings: Settings) -> AsyncIterator[FastAPI]:
             keys,
             issuer=settings.oidc_issuer,
             audience=settings.oidc_audience,
+            subject_claim=settings.oidc_subject_claim,
             participant_secrets=settings.participant_secrets,
         )
         sessions = Sessions(
@@ -104,6 +105,7 @@ def _sign_in(settings: Settings, keys: KeySet) -> SignIn | None:
         settings.oidc_client_secret.get_secret_value(),
         settings.oidc_scope,
         settings.gateway_url + CALLBACK,
+        settings.oidc_subject_claim,
     )
     return SignIn(Provider(settings.oidc_issuer, client, keys), settings)
 

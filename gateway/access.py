@@ -78,11 +78,22 @@ async def transcript_for(identity: Identity, transcript_id: str, parts: Parts) -
     )
     asked = transcript_rpc.GetTranscriptRequest(transcript_id=transcript_id)
     transcript = (await found(parts.transcripts.GetTranscript(asked), missing)).transcript
+    if not transcript.owner_id:
+        await _match(transcript, parts, missing)
     if isinstance(person, SignedIn):
         _ensure_owned(person, transcript.owner_id, missing)
     elif person.meeting_id not in transcript.meeting_ids:
         raise missing
     return transcript
+
+
+async def _match(transcript: transcript_pb2.Transcript, parts: Parts, missing: NotFound) -> None:
+    """Ask whose it is: transcript_svc is told by an event, a moment after the recording's owner could see it."""
+    asked = recording_rpc.GetRecordingRequest(recording_id=transcript.recording_id)
+    recording = (await found(parts.recordings.GetRecording(asked), missing)).recording
+    transcript.owner_id = recording.owner_id
+    del transcript.meeting_ids[:]
+    transcript.meeting_ids.extend(recording.meeting_ids)
 
 
 async def found(call: Awaitable[T], missing: NotFound) -> T:

@@ -20,6 +20,7 @@ from authlib.integrations.httpx_client import AsyncOAuth2Client, OAuthError
 
 from chassis.errors import Unauthenticated, Unavailable
 from gateway.keys import ALGORITHMS, KeySet
+from gateway.tokens import LONGEST_SUBJECT
 
 log = structlog.get_logger()
 
@@ -29,8 +30,8 @@ _METADATA_SECONDS = 3600.0
 _LEAST_SECONDS = 1.0
 """Between two questions for a description that was not to be had."""
 _LARGEST_METADATA = 1024 * 1024
-_LONGEST_SUBJECT = 255
 _LONGEST_NAME = 100
+_LONGEST_REFUSAL = 300
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Client:
     client_secret: str
     scope: str
     redirect_uri: str
+    subject_claim: str = "sub"
 
 
 class Provider:
@@ -114,7 +116,7 @@ class Provider:
                     redirect_uri=self._client.redirect_uri,
                 )
         except OAuthError as error:
-            raise _refused(f"the code was refused: {error.error}") from None
+            raise _refused(f"the code was refused: {error.error}: {error.description}"[:_LONGEST_REFUSAL]) from None
         except (httpx2.HTTPError, ValueError, TimeoutError) as error:
             raise _away(error) from None
         return self._person(await self._claims(token.get("id_token")), flow)
@@ -132,7 +134,7 @@ class Provider:
                 algorithms=[algorithm],
                 audience=self._client.client_id,
                 issuer=self._issuer,
-                options={"require": ["iss", "aud", "sub", "exp", "nonce"], "verify_iat": False},
+                options={"require": ["iss", "aud", "exp", "nonce", self._client.subject_claim], "verify_iat": False},
             )
         except (jwt.PyJWTError, TypeError) as error:
             raise _refused(f"the ID token is not good: {error}") from None
@@ -144,11 +146,12 @@ class Provider:
         alone = claims["aud"] in (self._client.client_id, [self._client.client_id])
         if claims.get("azp", self._client.client_id if alone else None) != self._client.client_id:
             raise _refused("the ID token was made for another client")
-        if not 0 < len(claims["sub"]) <= _LONGEST_SUBJECT:
-            raise _refused("the subject is empty or too long")
+        subject = claims[self._client.subject_claim]
+        if not isinstance(subject, str) or not 0 < len(subject) <= LONGEST_SUBJECT:
+            raise _refused("the subject is empty, too long or no text")
         names = (claims.get(claim) for claim in ("name", "preferred_username", "email"))
         shown = next((name for name in names if isinstance(name, str) and name), "")
-        return Person(claims["sub"], shown[:_LONGEST_NAME])
+        return Person(subject, shown[:_LONGEST_NAME])
 
     def _oauth(self, metadata: dict[str, Any]) -> AsyncOAuth2Client:
         methods = metadata.get("token_endpoint_auth_methods_supported", "client_secret_basic")

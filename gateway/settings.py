@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from chassis.settings import ServiceSettings
 
 _LEAST_SECRET = 32
+_PORTS = {"http": ":80", "https": ":443"}
 
 
 class Settings(ServiceSettings):
@@ -42,6 +43,8 @@ class Settings(ServiceSettings):
     """What the issuer knows the pages as; without it people sign in with a token alone."""
     oidc_client_secret: SecretStr = SecretStr("")
     """Empty for a public client, which PKCE alone protects."""
+    oidc_subject_claim: str = Field("sub", min_length=1)
+    """The claim that says who somebody is, in access tokens and ID tokens alike."""
     oidc_scope: str = "openid profile"
     session_secret: SecretStr = SecretStr("")
     """Seals the cookies of whoever signed in: one secret, or several separated by commas, of which the first seals."""
@@ -125,6 +128,8 @@ def _parts(secret: SecretStr) -> tuple[str, ...]:
 
 def _origin(value: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.netloc or set(value) & set(" ;,'\"*@"):
-        raise ValueError("must look like https://assent.example.org")
-    return f"{parts.scheme}://{parts.netloc}".lower()
+    rest = parts.path.rstrip("/") or parts.query or parts.fragment
+    if parts.scheme not in _PORTS or not parts.netloc or rest or set(value) & set(" ;,'\"*@"):
+        raise ValueError("must look like https://assent.example.org, with nothing after the host and its port")
+    # As browsers name an origin: without the port that goes without saying.
+    return f"{parts.scheme}://{parts.netloc}".lower().removesuffix(_PORTS[parts.scheme])

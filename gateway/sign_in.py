@@ -89,7 +89,13 @@ async def sign_in(
 
 @router.get(CALLBACK, status_code=303, response_class=RedirectResponse, responses=may_fail(404, 429))
 async def signed_in(
-    request: Request, gateway: Gateway, state: str = "", code: str = "", iss: str | None = None, error: str = ""
+    request: Request,
+    gateway: Gateway,
+    state: str = "",
+    code: str = "",
+    iss: str | None = None,
+    error: str = "",
+    error_description: str = "",
 ) -> Response:
     """Where the issuer sends people back to; not to be called by anybody else."""
     way = _way(gateway)
@@ -97,7 +103,11 @@ async def signed_in(
     if flow is None:
         return _sent_home("expired")
     gateway.limits.sign_in(request.client.host if request.client else None)
-    response = await _finished(gateway, way, flow, code=code, issuer=iss, error=error)
+    if error:
+        log.info("sign_in_ended", error=error[:64], description=error_description[:300])
+        response = _sent_home("refused" if error == "access_denied" else "failed")
+    else:
+        response = await _finished(gateway, way, flow, code, iss)
     way.drop(response, state)
     return response
 
@@ -124,12 +134,7 @@ async def sign_out(connection: HTTPConnection, gateway: Gateway) -> Response:
     return response
 
 
-async def _finished(
-    parts: Parts, way: SignIn, flow: Flow, *, code: str, issuer: str | None, error: str
-) -> RedirectResponse:
-    if error:
-        log.info("sign_in_ended", error=error[:64])
-        return _sent_home("refused" if error == "access_denied" else "failed")
+async def _finished(parts: Parts, way: SignIn, flow: Flow, code: str, issuer: str | None) -> RedirectResponse:
     try:
         person = await way.provider.person(flow, code, issuer)
     except Unauthenticated as refusal:

@@ -18,6 +18,8 @@ _PARTICIPANT_AUDIENCE = "assent-participant"
 _RECEIPT_AUDIENCE = "assent-receipt"
 _PARTICIPANT_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
 _LONGEST_TOKEN = 8192
+LONGEST_SUBJECT = 255
+"""Characters of a `sub`, by OpenID Connect."""
 _REMEMBERED = 10_000
 
 
@@ -77,12 +79,14 @@ class Tokens:
         *,
         issuer: str,
         audience: str,
+        subject_claim: str = "sub",
         participant_secrets: Sequence[str],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
+        self._subject_claim = subject_claim
         self._secrets = participant_secrets
         self._clock = clock
         self._known: dict[str, Identity] = {}
@@ -145,11 +149,12 @@ class Tokens:
             audience=self._audience,
             issuer=self._issuer,
             # An issuer's clock a little ahead of ours is no reason to refuse.
-            options={"require": ["iss", "aud", "sub", "exp"], "verify_iat": False},
+            options={"require": ["iss", "aud", self._subject_claim, "exp"], "verify_iat": False},
         )
-        if not 0 < len(claims["sub"]) <= 255:
+        subject = claims[self._subject_claim]
+        if not isinstance(subject, str) or not 0 < len(subject) <= LONGEST_SUBJECT:
             raise _invalid()
-        return SignedIn(claims["sub"], float(claims["exp"]))
+        return SignedIn(subject, float(claims["exp"]))
 
 
 _OWN_KINDS: dict[str, type[Participant | ReceiptHolder]] = {

@@ -95,3 +95,21 @@ def test_origins_are_kept_as_browsers_name_them(stack: Stack) -> None:
         **{**stack.settings.model_dump(), "cors_origins": " https://Front.Example.org/ ,http://localhost:3000,"}
     )
     assert given.other_origins == (FRIEND, "http://localhost:3000")
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://Assent.example.org:443/", "https://assent.example.org"),
+        ("http://assent.example.org:80", "http://assent.example.org"),
+        ("https://assent.example.org:80", "https://assent.example.org:80"),
+    ],
+)
+def test_the_port_that_goes_without_saying_is_not_said(stack: Stack, given: str, kept: str) -> None:
+    assert Settings(**{**stack.settings.model_dump(), "gateway_url": given}).gateway_url == kept
+
+
+@pytest.mark.parametrize("url", ["https://company.example/assent", "https://x.example?a", "https://x.example#a"])
+def test_an_address_below_a_host_stops_the_start(stack: Stack, url: str) -> None:
+    with pytest.raises(ValidationError, match="nothing after the host"):
+        Settings(**{**stack.settings.model_dump(), "gateway_url": url})

@@ -177,3 +177,14 @@ async def test_tokens_of_the_secret_before_stay_good_while_it_is_listed() -> Non
         assert await tokens(new).identify(rotated.issue("4711", "p2")) == Participant("4711", "p2"), "the first signs"
         with pytest.raises(Unauthenticated, match="not valid"):
             await tokens(new).identify(token)
+
+
+async def test_another_claim_may_say_who_somebody_is() -> None:
+    issuer = Issuer()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(issuer.app), base_url="http://issuer") as http:
+        keys, secrets = KeySet(http, "/jwks.json"), [PARTICIPANT_SECRET]
+        tokens = Tokens(keys, issuer=URL, audience=AUDIENCE, subject_claim="oid", participant_secrets=secrets)
+        assert (await tokens.identify(issuer.token("pairwise", oid="ana"))).participant_id == "ana"
+        for unusable in ({}, {"oid": ""}, {"oid": 7}, {"oid": ["ana"]}, {"oid": "a" * 256}):
+            with pytest.raises(Unauthenticated):
+                await tokens.identify(issuer.token("ana", **unusable))

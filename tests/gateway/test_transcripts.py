@@ -1,6 +1,7 @@
 """Transcripts at the front door: read, changed, their texts edited by the owner, what was said found again."""
 
 import pytest
+from assent.recording.v1 import recording_pb2
 from assent.transcript.v1 import transcript_pb2
 
 from tests.gateway.conftest import Stack, bearer
@@ -36,6 +37,26 @@ async def test_the_owner_edits_a_segment_and_what_was_heard_stays(stack: Stack, 
     for original in ("true", "false"):
         text = await stack.http.get(f"{transcript}/text?original={original}", headers=stack.owner())
         assert text.status_code == 200
+
+
+async def test_whose_it_is_need_not_have_reached_the_transcript_yet(stack: Stack) -> None:
+    meeting = await stack.opened("just-matched")
+    stack.backend.recordings["r-just"] = recording_pb2.Recording(
+        recording_id="r-just", owner_id="owner-demo", meeting_ids=[meeting["meeting"]["id"]], transcript_id="t-just"
+    )
+    for name, recording in (("t-just", "r-just"), ("t-unmatched", "r-unmatched"), ("t-lost", "r-never-was")):
+        stack.backend.transcripts[name] = transcript_pb2.Transcript(transcript_id=name, recording_id=recording)
+    stack.backend.recordings["r-unmatched"] = recording_pb2.Recording(recording_id="r-unmatched")
+    theirs = bearer(meeting["participant"]["token"])
+    for headers, name, status in [
+        (stack.owner(), "t-just", 200),
+        (theirs, "t-just", 200),
+        (stack.owner("somebody-else"), "t-just", 404),
+        (stack.owner(), "t-unmatched", 404),
+        (theirs, "t-unmatched", 404),
+        (stack.owner(), "t-lost", 404),
+    ]:
+        assert (await stack.http.get(f"/v1/transcripts/{name}", headers=headers)).status_code == status, name
 
 
 async def test_an_edit_that_cannot_be_made_is_refused_with_its_reason(stack: Stack, transcript: str) -> None:
