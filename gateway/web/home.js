@@ -2,7 +2,7 @@
 
 import { loadWithToken, startPage } from "./page.js";
 import { RoomList } from "./room-list.js";
-import { signedInToken } from "./session.js";
+import { signedInTokens } from "./session.js";
 import { TranscriptList } from "./transcript-list.js";
 
 const byId = (id) => document.querySelector(`#${id}`);
@@ -16,7 +16,7 @@ byId("enter").addEventListener("submit", (event) => {
 showSignInFailure();
 
 await loadWithToken(byId("notice"), texts, {
-  tokens: [await signedInToken()],
+  tokens: await signedInTokens(),
   invitation: { title: texts.say("home.owner_title"), explanation: texts.say("home.owner_explained") },
   notFound: { title: texts.say("page.token_title"), explanation: texts.say("page.token_refused") },
   load: show,

@@ -2,7 +2,8 @@
 
 import { Api, backOffMs } from "./api.js";
 import { element } from "./elements.js";
-import { forgetToken, keepToken, pageTokens, session, signInAddress, signOut, takeTokenFromAddress } from "./session.js";
+import { dropRefused, forgetToken, keepToken, pageTokens, session } from "./session.js";
+import { signedInName, signInAddress, signOut, takeTokenFromAddress } from "./session.js";
 import { chooseLanguage, Texts } from "./texts.js";
 
 /** The page's texts, already filled into it. */
@@ -16,7 +17,7 @@ export async function startPage() {
     const texts = await Texts.load(language);
     document.documentElement.lang = language;
     texts.fill(document);
-    await showSignOut();
+    await showSignOut(texts);
     return texts;
   } finally {
     // Shown at last even where the texts could not be had: the page's own English is better than nothing.
@@ -54,7 +55,7 @@ export async function loadWithToken(container, texts, { tokens, invitation, refu
     return;
   }
   for (let attempt = 0; ; attempt++) {
-    const error = await firstThatOpens(known, load);
+    const error = await firstThatOpens(known, load, () => showSignedIn(texts));
     if (!error) return;
     if (!error.isTemporary) {
       await explain(container, texts, error, { refused, notFound });
@@ -66,7 +67,7 @@ export async function loadWithToken(container, texts, { tokens, invitation, refu
 }
 
 /** Null once one token opens it, else what was said to the first token, the likeliest, or why no more were tried. */
-async function firstThatOpens(tokens, load) {
+async function firstThatOpens(tokens, load, onDropped) {
   let refusal = null;
   for (const token of tokens) {
     try {
@@ -74,7 +75,8 @@ async function firstThatOpens(tokens, load) {
       return null;
     } catch (error) {
       if (![401, 403, 404].includes(error.status)) return error;
-      refusal ??= error;
+      if (error.status === 401 && (await dropRefused(token))) onDropped();
+      else refusal ??= error;
     }
   }
   return refusal;
@@ -166,12 +168,21 @@ function whyNoCertificate(texts, error) {
   return texts.say("page.failed", { detail: error.message });
 }
 
-async function showSignOut() {
+async function showSignOut(texts) {
   const button = document.querySelector("#sign-out");
   if (!button || (await pageTokens()).length === 0) return;
+  await showSignedIn(texts);
   button.hidden = false;
   button.addEventListener("click", async () => {
     await signOut().catch((error) => console.warn("signing out did not reach the gateway:", error.message));
     location.assign("/");
   });
+}
+
+/** Whose name everything here is done in, so that nobody acts as somebody else unawares. */
+export async function showSignedIn(texts) {
+  const name = await signedInName();
+  const label = document.querySelector("#signed-in");
+  label.textContent = name && texts.say("page.signed_in_as", { name });
+  label.title = label.textContent; // where it is too long for its place
 }

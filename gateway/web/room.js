@@ -3,8 +3,8 @@
 import "./call-frame.js";
 import "./recording-consent.js";
 import { Api, backOffMs } from "./api.js";
-import { idFromAddress, showProblem, startPage } from "./page.js";
-import { keepParticipant, participantTokenOfRoom, signedInToken } from "./session.js";
+import { idFromAddress, showProblem, showSignedIn, startPage } from "./page.js";
+import { dropRefused, keepParticipant, participantTokenOfRoom, signedInTokens } from "./session.js";
 
 const call = document.querySelector("call-frame");
 const question = document.querySelector("recording-consent");
@@ -43,7 +43,7 @@ async function enter() {
 /** Opens the meeting as the same person as last time, if this browser has been here before. */
 async function openMeeting() {
   const path = `/v1/rooms/${encodeURIComponent(roomName)}/meeting`;
-  const known = [await signedInToken(), participantTokenOfRoom(roomName)].filter(Boolean);
+  const known = [...(await signedInTokens()), participantTokenOfRoom(roomName)].filter(Boolean);
   for (const token of [...new Set(known), null]) {
     try {
       const opened = await new Api({ token }).post(path, {});
@@ -51,6 +51,7 @@ async function openMeeting() {
     } catch (error) {
       // A token that is too old or for something else must not keep anybody out: go on as somebody new.
       if (token === null || (error.status !== 401 && error.status !== 403)) throw error;
+      if (error.status === 401) await dropRefused(token);
     }
   }
 }
@@ -58,6 +59,7 @@ async function openMeeting() {
 async function join({ meeting, participant, token }) {
   if (participant.token) keepParticipant(roomName, meeting.id, participant.token);
   showHostPage(meeting);
+  showSignedIn(texts);
   const mountCall = () =>
     call.mount({
       roomUrl: meeting.host_room_url ?? meeting.room_url,

@@ -4,49 +4,75 @@
  */
 
 import { Api, COOKIE } from "./api.js";
-import { browserStore } from "./storage.js";
+import { browserStore, tabStore } from "./storage.js";
 
 const TOKEN = "assent.token";
 const PARTICIPANT = "assent.participant.";
 const PARTICIPANT_AUDIENCE = "assent-participant";
 const RECEIPT_AUDIENCE = "assent-receipt";
+// The only pages that a link with a token in it may lead to: it opens them, and makes nobody enter, answer or create
+// anything as somebody else.
+const BY_LINK = /^\/(meetings|transcripts)\/./;
 
-/** Takes `#token=…` out of the address bar, so that it is neither bookmarked nor shared by accident. */
+/**
+ * Takes `#token=…` out of the address bar, so that it is neither bookmarked nor shared by accident; is true where it is
+ * used, which is in this tab alone.
+ */
 export function takeTokenFromAddress() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (!token) return false;
-  keepToken(token);
   history.replaceState(history.state, "", location.pathname + location.search);
-  return true;
+  const isTaken = BY_LINK.test(location.pathname);
+  if (isTaken) tabStore.set(TOKEN, token.trim());
+  return isTaken;
 }
 
+/** One that somebody typed in: a newer wish than whatever came by a link. */
 export function keepToken(token) {
+  tabStore.remove(TOKEN);
   browserStore.set(TOKEN, token.trim());
 }
 
 export function forgetToken() {
-  browserStore.remove(TOKEN);
+  for (const store of [tabStore, browserStore]) store.remove(TOKEN);
+}
+
+/** Whether a token that the gateway refused was dropped: the cookie of whoever is signed in goes on instead. */
+export async function dropRefused(token) {
+  if (!(await session()).subject) return false;
+  const holders = [tabStore, browserStore].filter((store) => store.get(TOKEN) === token);
+  for (const store of holders) store.remove(TOKEN);
+  return holders.length > 0;
 }
 
 let asked = null;
 
-/** What the gateway says of this browser: {sign_in_url, subject, expires_at}, each null where there is none. */
+/** What the gateway says of this browser: {sign_in_url, subject, name, expires_at}, each null where there is none. */
 export function session() {
-  const nobody = { sign_in_url: null, subject: null, expires_at: null };
+  const nobody = { sign_in_url: null, subject: null, name: null, expires_at: null };
   // Whoever cannot be told apart is asked for a token: that does not need this answer.
   asked ??= new Api({ token: COOKIE }).get("/v1/session").catch(() => nobody);
   return asked;
 }
 
-/** What the owner's pages may be opened with, likeliest first: a token from an address was given on purpose. */
+/** What this page may be opened with, likeliest first: what was given for this tab, or typed in, was so on purpose. */
 export async function pageTokens() {
   const { subject } = await session();
-  return [browserStore.get(TOKEN), subject && COOKIE].filter(Boolean);
+  const byLink = BY_LINK.test(location.pathname) ? tabStore.get(TOKEN) : null;
+  return [byLink, browserStore.get(TOKEN), subject && COOKIE].filter(Boolean);
 }
 
-/** What says who a signed-in person is in every room. */
-export async function signedInToken() {
-  return (await pageTokens()).find(isSignedIn) ?? null;
+/** Those of them that say who somebody is in every room. */
+export async function signedInTokens() {
+  return (await pageTokens()).filter(isSignedIn);
+}
+
+/** What to call whoever is signed in on this page; null where nobody is. */
+export async function signedInName() {
+  const [token] = await signedInTokens();
+  if (!token) return null;
+  const { name, sub } = token === COOKIE ? await session().then(({ name, subject: sub }) => ({ name, sub })) : claimsOf(token);
+  return String(name || sub || "") || null;
 }
 
 /** Whose it is: somebody's who is signed in, not a participant's of one meeting. */
@@ -101,7 +127,8 @@ export function meetingOfReceipt(token) {
 export function claimsOf(token) {
   try {
     const payload = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
-    return JSON.parse(atob(payload)) ?? {};
+    const bytes = Uint8Array.from(atob(payload), (letter) => letter.charCodeAt(0));
+    return JSON.parse(new TextDecoder().decode(bytes)) ?? {};
   } catch {
     return {};
   }

@@ -16,6 +16,8 @@ class FakeSession:
         self.is_offered = False
         self.failure = ""
         """What the first page is told instead, as `refused`."""
+        self.name: str | None = None
+        """What the issuer calls whoever is signed in."""
 
     @property
     def routes(self) -> list[Route]:
@@ -29,7 +31,8 @@ class FakeSession:
     async def _get(self, request: Request) -> Response:
         claims = claims_of(request.cookies.get(COOKIE, ""))
         way = "/v1/sign-in" if self.is_offered else None
-        return JSONResponse({"sign_in_url": way, "subject": claims and claims["sub"], "expires_at": None})
+        who = {"subject": claims and claims["sub"], "name": self.name if claims else None}
+        return JSONResponse({"sign_in_url": way, **who, "expires_at": None})
 
     async def _end(self, _: Request) -> Response:
         response = Response(status_code=204)

@@ -6,7 +6,14 @@ import jwt
 
 SECRET = "a-secret-of-the-fake-that-is-long-enough"
 OWNER = "owner-demo"
-OWNER_TOKEN = jwt.encode({"iss": "fake", "aud": "assent", "sub": OWNER}, SECRET, "HS256")
+
+
+def signed_in_token(sub: str, **claims: str) -> str:
+    """A token of somebody whom the issuer knows."""
+    return jwt.encode({"iss": "fake", "aud": "assent", "sub": sub, **claims}, SECRET, "HS256")
+
+
+OWNER_TOKEN = signed_in_token(OWNER)
 
 
 def participant_token(meeting_id: str, participant: str) -> str:

@@ -6,6 +6,7 @@ from tests.web.conftest import Site
 from tests.web.fake_gateway import FakeGateway
 from tests.web.fake_meeting import FakeMeeting
 from tests.web.speech import transcript
+from tests.web.visit import hold_token
 
 
 async def test_the_first_page_leads_into_a_room(page: Page, site: Site) -> None:
@@ -36,7 +37,8 @@ async def test_an_owner_sees_rooms_and_transcripts_and_creates_a_room(
 
 
 async def test_signing_out_forgets_the_token(page: Page, site: Site) -> None:
-    await page.goto(f"{site.url}/#token={site.owner_token}")
+    await hold_token(page, site.url, site.owner_token)
+    await page.goto(site.url)
     await page.get_by_role("button", name="Sign out").click()
     await expect(page.get_by_label("Access token")).to_be_visible()
     assert await page.evaluate("localStorage.length") == 0
@@ -58,7 +60,8 @@ async def test_a_room_shows_its_meetings_newest_first_and_more_of_them(
     page: Page, site: Site, fake: FakeGateway
 ) -> None:
     meet(fake, "weekly", 7)
-    await page.goto(f"{site.url}/#token={site.owner_token}")
+    await hold_token(page, site.url, site.owner_token)
+    await page.goto(site.url)
     meetings = page.locator(".meetings li")
     await expect(meetings).to_have_text(
         ["7 Nov 2026, 10:00Under way", *(f"{day} Nov 2026, 10:00" for day in (6, 5, 4, 3))]
@@ -73,7 +76,8 @@ async def test_a_room_shows_its_meetings_newest_first_and_more_of_them(
 async def test_a_hundred_rooms_are_not_a_hundred_questions(page: Page, site: Site, fake: FakeGateway) -> None:
     fake.rooms[:] = [f"room-{number:03}" for number in range(100)]
     meet(fake, "room-001", 1)
-    await page.goto(f"{site.url}/#token={site.owner_token}")
+    await hold_token(page, site.url, site.owner_token)
+    await page.goto(site.url)
     await expect(rooms(page)).to_have_count(50)
     await page.get_by_role("button", name="Show more rooms").click()
     await expect(rooms(page)).to_have_text(fake.rooms)
@@ -88,14 +92,16 @@ async def test_a_hundred_rooms_are_not_a_hundred_questions(page: Page, site: Sit
 
 
 async def test_a_room_without_meetings_says_so(page: Page, site: Site) -> None:
-    await page.goto(f"{site.url}/#token={site.owner_token}")
+    await hold_token(page, site.url, site.owner_token)
+    await page.goto(site.url)
     await expect(page.get_by_text("There has been no meeting here yet.")).to_be_visible()
 
 
 async def test_meetings_that_cannot_be_had_are_asked_for_again(page: Page, site: Site, fake: FakeGateway) -> None:
     meet(fake, "weekly", 1)
     await page.route("**/v1/rooms/weekly/meetings?*", lambda route: route.fulfill(status=503), times=1)
-    await page.goto(f"{site.url}/#token={site.owner_token}")
+    await hold_token(page, site.url, site.owner_token)
+    await page.goto(site.url)
     await expect(page.get_by_text("The service cannot be reached right now.")).to_be_visible()
     await page.get_by_role("button", name="Try again").click()
     await expect(page.locator(".meetings a")).to_be_focused()
@@ -105,7 +111,8 @@ async def test_meetings_that_cannot_be_had_are_asked_for_again(page: Page, site:
 async def test_a_room_created_before_more_are_shown_is_listed_once(page: Page, site: Site, fake: FakeGateway) -> None:
     fake.page_size = 1
     fake.rooms.append("zoo")
-    await page.goto(f"{site.url}/#token={site.owner_token}")
+    await hold_token(page, site.url, site.owner_token)
+    await page.goto(site.url)
     await page.get_by_label("New room").fill("yearly")
     await page.get_by_role("button", name="Create the room").click()
     await expect(rooms(page)).to_have_text(["yearly", "weekly"])
@@ -119,6 +126,7 @@ async def test_a_room_created_before_more_are_shown_is_listed_once(page: Page, s
 
 async def test_a_page_that_began_again_shows_each_room_once(page: Page, site: Site) -> None:
     await page.route("**/v1/transcripts?*", lambda route: route.fulfill(status=503), times=1)
-    await page.goto(f"{site.url}/#token={site.owner_token}")
+    await hold_token(page, site.url, site.owner_token)
+    await page.goto(site.url)
     await expect(page.get_by_text("Transcripts appear here")).to_be_visible(timeout=15_000)
     await expect(rooms(page)).to_have_text(["weekly"])

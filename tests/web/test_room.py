@@ -11,6 +11,7 @@ from tests.web.conftest import Site, listen_for_complaints, serve, site_with_roo
 from tests.web.fake_gateway import FakeGateway
 from tests.web.fake_tokens import OWNER_TOKEN
 from tests.web.question import enter, question, stored_answer
+from tests.web.visit import hold_token
 from tests.web.whereby_room import WherebyRoom
 
 
@@ -161,7 +162,8 @@ async def test_an_old_token_keeps_nobody_out(page: Page, any_site: Site) -> None
 
 
 async def test_the_owner_comes_in_as_the_host(page: Page, any_site: Site, whereby: WherebyRoom) -> None:
-    await page.goto(f"{any_site.room_url}#token={any_site.owner_token}")
+    await hold_token(page, any_site.url, any_site.owner_token)
+    await page.goto(any_site.room_url)
     await expect(question(page)).to_be_visible()
     assert page.url == any_site.room_url
     assert "roomKey" in whereby.visits[0]

@@ -8,6 +8,7 @@ from playwright.async_api import Locator, Page, expect
 from tests.web.conftest import Site
 from tests.web.fake_gateway import FakeGateway
 from tests.web.speech import WORDS, transcript
+from tests.web.visit import hold_token
 
 
 @pytest.fixture
@@ -18,7 +19,8 @@ async def home(page: Page, site: Site, fake: FakeGateway) -> Page:
     ]
     fake.transcripts["kitchen"] = transcript("kitchen", "completed", title="Kitchen", audio_deleted=True)
     fake.transcripts["garden"] = transcript("garden", "completed", title="Garden", segments=garden)
-    await page.goto(f"{site.url}/#token={site.owner_token}")
+    await hold_token(page, site.url, site.owner_token)
+    await page.goto(site.url)
     await expect(titles(page)).to_have_text(["Kitchen", "Garden"])
     return page
 
@@ -72,7 +74,8 @@ async def test_more_pages_are_shown_one_by_one(page: Page, site: Site, fake: Fak
     fake.page_size = 2
     for number in range(5):
         fake.transcripts[f"t{number}"] = transcript(f"t{number}", "completed", title=f"Title {number}")
-    await page.goto(f"{site.url}/?query=plants#token={site.owner_token}")
+    await hold_token(page, site.url, site.owner_token)
+    await page.goto(f"{site.url}/?query=plants")
     await expect(titles(page)).to_have_count(2)
     await page.get_by_role("button", name="Show more").click()
     await expect(titles(page)).to_have_count(4)
@@ -83,7 +86,8 @@ async def test_more_pages_are_shown_one_by_one(page: Page, site: Site, fake: Fak
 
 
 async def test_without_transcripts_there_is_nothing_to_search(page: Page, site: Site) -> None:
-    await page.goto(f"{site.url}/#token={site.owner_token}")
+    await hold_token(page, site.url, site.owner_token)
+    await page.goto(site.url)
     await expect(page.get_by_text("Transcripts appear here")).to_be_visible()
     await expect(page.get_by_label("Search in what was said")).to_be_hidden()
 

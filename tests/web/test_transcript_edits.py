@@ -7,6 +7,7 @@ from tests.web.conftest import Site
 from tests.web.fake_gateway import FakeGateway
 from tests.web.fake_tokens import participant_token
 from tests.web.speech import WORDS, segments, stored, transcript
+from tests.web.visit import hold_token
 
 ID = "transcript-1"
 SECOND = "Edit the text at 0:04"
@@ -168,7 +169,8 @@ async def test_who_speaks_is_shown_while_it_is_heard(page: Page, site: Site, fak
 async def test_an_address_leads_to_a_segment(page: Page, site: Site, fake: FakeGateway) -> None:
     many = [{"start_ms": 1_000 * n, "end_ms": 1_000 * n + 900, "text": f"line {n}", "words": []} for n in range(200)]
     fake.transcripts[ID] = transcript(ID, "completed", audio_deleted=True, segments=stored(many))
-    await page.goto(f"{site.url}/#token={site.owner_token}")
+    await hold_token(page, site.url, site.owner_token)
+    await page.goto(site.url)
     await page.goto(f"{site.url}/transcripts/{ID}#segment-150")
     line = page.locator("#segments li").nth(150)
     await expect(line).to_be_in_viewport()

@@ -1,5 +1,6 @@
 """Somebody who opens a page: the browser, and the gateway behind the page, which is arranged beforehand."""
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,7 +25,9 @@ class Visit:
 
     async def open(self, path: str, token: str | None = None) -> None:
         """Open one of the gateway's pages, by default without a token."""
-        await self.page.goto(f"{self.site.url}{path}" + (f"#token={token}" if token else ""))
+        if token:
+            await hold_token(self.page, self.site.url, token)
+        await self.page.goto(f"{self.site.url}{path}")
 
     async def sees(self, *texts: str) -> None:
         """The page shows these."""
@@ -54,6 +57,15 @@ class Visit:
                 await route.fallback()
 
         await self.page.context.route(pattern, answer)
+
+
+async def hold_token(page: Page, url: str, token: str) -> None:
+    """The browser has this token from now on, as if somebody had typed it in on the gateway's first page."""
+    script = """([origin, token]) => {
+        if (location.origin !== origin || sessionStorage["held"]) return;
+        sessionStorage["held"] = localStorage["assent.token"] = token;
+    }"""
+    await page.add_init_script(f"({script})({json.dumps([url, token])})")
 
 
 Arrange = Callable[[Visit], Awaitable[None]]
