@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.async_api import Browser, expect
@@ -19,9 +20,8 @@ WRITTEN, ROOM = "https://assent.example.org", "weekly"
 
 
 def shown(language: str) -> str:
-    """The page's one piece in that language."""
-    [piece] = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-    return str(piece)
+    """The page's pieces in that language, one after the other."""
+    return "".join(re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL))
 
 
 def for_here(piece: str, world: World, room: str) -> str:
@@ -45,12 +45,15 @@ async def test_a_page_of_another_origin_stores_a_refusal_with_fetch_and_with_our
     world: World, browser: Browser, elsewhere: Elsewhere
 ) -> None:
     room, said = await world.make_room(), list[str]()
-    elsewhere.page = for_here(shown("html"), world, room)
+    elsewhere.page = for_here(shown("html"), world, room) + "<iframe></iframe>"
     page = await browser.new_page(locale="en-GB")
     page.on("console", lambda message: said.append(message.text))
     await page.goto(elsewhere.origin)
-    stored = await page.evaluate(f"async () => {{ {for_here(shown('js'), world, room)}; return stored; }}")
+    script = for_here(shown("js"), world, room)
+    stored, who = await page.evaluate(f"async () => {{ {script}; return [stored, participant.id]; }}")
     assert stored["consent_given"] is False
+    framed = urlsplit(await page.locator("iframe").get_attribute("src") or "")
+    assert parse_qs(framed.query)["externalId"] == [who]
     await question(page).get_by_role("button", name=NO).click()
     await expect(question(page)).to_be_hidden()
     assert [line for line in said if "revision" in line] == [f"revision {stored['revision'] + 1}"]
