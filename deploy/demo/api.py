@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import httpx
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import connect
 
 Json = dict[str, Any]
@@ -74,6 +74,9 @@ class Assent:
                 while True:
                     event = json.loads(socket.recv(timeout=EVENT_SECONDS))
                     yield event["event"], event["data"]
+        except InvalidStatus as refused:
+            said = (refused.response.body or b"").decode(errors="replace")
+            raise UnexpectedError(f"Expected events from {path}.\nWhat came instead: {said}") from refused
         except (WebSocketException, OSError, TimeoutError) as error:
             raise UnexpectedError(f"Expected events from {path}.\nWhat came instead: {error!r}.") from error
 
