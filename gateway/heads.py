@@ -21,6 +21,7 @@ MOST_HEADERS = 256
 """Lines of head and trailers: a short one takes fifty times its length in memory."""
 MOST_OPEN = 16
 """Requests on one connection that are not answered yet."""
+_BODY = {b"content-length", b"transfer-encoding"}
 
 
 class HeadsProtocol(HttpToolsProtocol):
@@ -116,8 +117,11 @@ class HeadsProtocol(HttpToolsProtocol):
         self._watch()
 
     def handle_websocket_upgrade(self) -> None:
-        """Leave the connection to another protocol."""
+        """Leave the connection to another protocol, where it can begin."""
         self._stop_timers()
+        if self.scope["method"] != "GET" or _BODY & {name for name, _ in self.headers}:
+            self.send_400_response("a WebSocket begins with GET, and without a body")
+            return
         super().handle_websocket_upgrade()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]

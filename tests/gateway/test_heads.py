@@ -1,16 +1,22 @@
 """Requests on one connection: what honest clients send in one go is served, and the others are let go of in time."""
 
 import asyncio
-from contextlib import suppress
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 import pytest
+import uvloop
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import heads
+from gateway.server import HttpServer
+from tests.eventually import eventually
 from tests.gateway.conftest import Stack
 from tests.gateway.test_slow_clients import connected
 
 ASK = b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n"
-KIBIBYTE = 1024
+LARGE = 16 * 1024 * 1024
 
 
 async def answered(reader: asyncio.StreamReader) -> bytes:
@@ -75,3 +81,110 @@ async def test_a_body_that_trickles_after_its_refusal_is_not_waited_for(
             writer.write(b" ")
             await asyncio.wait([gone], timeout=0.1)
         await gone
+
+
+class Large:
+    """Answers with more than a kernel keeps for a client that takes nothing, in so many parts."""
+
+    def __init__(self, parts: int) -> None:
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        body = b" " * (LARGE // self._parts)
+        for number in range(1, self._parts + 1):
+            await send({"type": "http.response.body", "body": body, "more_body": number < self._parts})
+
+
+@asynccontextmanager
+async def asking(app: ASGIApp) -> AsyncIterator[tuple[HttpServer, asyncio.StreamReader]]:
+    """Somebody who has asked `app`, and of the answer takes only what is read."""
+    async with HttpServer(app, "127.0.0.1:0") as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=4096)
+        writer.write(ASK)
+        try:
+            yield server, reader
+        finally:
+            writer.transport.abort()
+
+
+@pytest.mark.parametrize(("limit", "parts"), [("TAKE_SECONDS", 1), ("PAUSE_SECONDS", 256)])
+async def test_an_answer_of_which_nobody_takes_anything_is_not_kept(
+    monkeypatch: pytest.MonkeyPatch, limit: str, parts: int
+) -> None:
+    monkeypatch.setattr(heads, limit, 0.5)
+    async with asking(Large(parts)) as (server, reader):
+        await reader.readexactly(1)
+        connections = server._server.server_state.connections
+
+        async def is_let_go_of() -> bool:
+            return not connections
+
+        await eventually(is_let_go_of, within=20)
+        with suppress(ConnectionError):
+            assert len(await reader.read()) < LARGE
+
+
+@pytest.mark.parametrize("parts", [1, 256])
+async def test_an_answer_that_is_taken_slowly_is_taken_whole(monkeypatch: pytest.MonkeyPatch, parts: int) -> None:
+    monkeypatch.setattr(heads, "TAKE_SECONDS", 1.0)
+    monkeypatch.setattr(heads, "PAUSE_SECONDS", 1.0)
+    async with asking(Large(parts)) as (_, reader):
+        for _ in range(16):
+            await reader.readexactly(LARGE // 16)
+            await asyncio.sleep(0.15)
+
+
+async def leave_before_all_is_answered() -> None:
+    """Ask three times in one go, and be gone before the first answer."""
+    began, may_go_on, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        began.set()
+        await may_go_on.wait()
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+            await send({"type": "http.response.body", "body": b"{}"})
+        finally:
+            over.set()
+
+    async with HttpServer(app, "127.0.0.1:0") as server, asyncio.timeout(20):
+        connections = server._server.server_state.connections
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(ASK * 3)
+        await began.wait()
+        # The kernel tells of it only when it likes.
+        next(iter(connections)).transport.abort()
+
+        async def is_gone() -> bool:
+            return not connections
+
+        await eventually(is_gone, within=20)
+        may_go_on.set()
+        await over.wait()
+        writer.close()
+
+
+async def test_who_leaves_before_all_is_answered_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    # As in production: writing to a connection that is gone raises there.
+    await asyncio.to_thread(uvloop.run, leave_before_all_is_answered())
+    assert [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        (b"POST", b"Content-Length: 2\r\n", b"{}"),
+        (b"POST", b"", b""),
+        (b"GET", b"Transfer-Encoding: chunked\r\n", b"0\r\n\r\n"),
+        (b"GET", b"Content-Length: 2\r\n", b"{}"),
+    ],
+)
+async def test_what_cannot_begin_a_websocket_is_told_so(stack: Stack, sent: tuple[bytes, bytes, bytes]) -> None:
+    method, length, body = sent
+    handshake = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    handshake += b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    async with connected(stack) as (reader, writer):
+        writer.write(method + b" /v1/meetings/1/events HTTP/1.1\r\nHost: here\r\n" + handshake + length)
+        writer.write(b"\r\n" + body)
+        assert (await answered(reader)).startswith(b"HTTP/1.1 400")
