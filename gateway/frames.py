@@ -54,6 +54,13 @@ class FramesProtocol(WebSocketsSansIOProtocol):
         if not self.close_sent:  # what is no handshake of a WebSocket is answered already
             self.scope["extensions"][_EXTENSION] = {"write": self._write}
 
+    def handle_ping(self) -> None:
+        """Answer a client that asks whether we are there, unless it takes no answers: they would pile up."""
+        if self._is_full:
+            self.transport.abort()
+        else:
+            super().handle_ping()
+
     def pause_writing(self) -> None:
         """The client takes less than it is sent."""
         self._is_full = True

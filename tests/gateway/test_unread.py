@@ -135,3 +135,18 @@ async def _sent(line: socket.socket, part: bytes, times: int) -> None:
     async with asyncio.timeout(10):
         for _ in range(times):
             await asyncio.get_running_loop().sock_sendall(line, part)
+
+
+async def test_pings_whose_answers_nobody_takes_end_the_connection(stack: Stack, gateway: Process) -> None:
+    opened = await stack.opened("pinged")
+    head = f"GET /v1/meetings/{opened['meeting']['id']}/events HTTP/1.1\r\nHost: here\r\n"
+    head += f"Authorization: Bearer {opened['participant']['token']}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    head += "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    ping = bytes([0x89, 0x80 | 125]) + bytes(4) + b"x" * 125
+    held = gateway.resident()
+    with narrow(gateway.port) as line:
+        await _sent(line, head.encode(), 1)
+        assert (await asyncio.get_running_loop().sock_recv(line, 1024)).startswith(b"HTTP/1.1 101")
+        with pytest.raises(ConnectionError):
+            await _sent(line, ping * 1000, 32 * MEBIBYTE // len(ping * 1000))
+    assert gateway.resident() - held < 20 * MEBIBYTE
