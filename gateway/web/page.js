@@ -3,7 +3,7 @@
 import { Api, backOffMs } from "./api.js";
 import { element } from "./elements.js";
 import { dropRefused, forgetToken, keepToken, pageTokens, session } from "./session.js";
-import { signedInName, signInAddress, signOut, takeTokenFromAddress } from "./session.js";
+import { onSignedOutElsewhere, signedInName, signInAddress, signOut, takeTokenFromAddress } from "./session.js";
 import { chooseLanguage, Texts } from "./texts.js";
 
 /** The page's texts, already filled into it. */
@@ -12,6 +12,7 @@ export async function startPage() {
   session(); // asked for beside the texts
   // A link with a token into the page that is open already changes only the fragment.
   window.addEventListener("hashchange", () => takeTokenFromAddress() && location.reload());
+  onSignedOutElsewhere(beginAgain);
   const language = chooseLanguage(new URLSearchParams(location.search).get("lang"));
   try {
     const texts = await Texts.load(language);
@@ -23,6 +24,12 @@ export async function startPage() {
     // Shown at last even where the texts could not be had: the page's own English is better than nothing.
     document.body.hidden = false;
   }
+}
+
+/** What is on the page may be somebody's who is signed in no more: it is not seen until it was asked for anew. */
+function beginAgain() {
+  document.body.hidden = true;
+  location.reload();
 }
 
 /** The last part of the path, for pages at `/kind/{id}`. */

@@ -8,6 +8,8 @@ import { browserStore, tabStore } from "./storage.js";
 
 const TOKEN = "assent.token";
 const PARTICIPANT = "assent.participant.";
+const MEETING = "assent.meeting.";
+const SIGNED_OUT = "assent.signed-out";
 const PARTICIPANT_AUDIENCE = "assent-participant";
 const RECEIPT_AUDIENCE = "assent-receipt";
 // The only pages that a link with a token in it may lead to: it opens them, and makes nobody enter, answer or create
@@ -88,20 +90,38 @@ export async function signInAddress() {
   return `${address}?return_to=${encodeURIComponent(here)}`;
 }
 
-/** Nobody is signed in any more; meetings that this browser was in stay known. */
+/**
+ * Nobody is signed in any more, and nobody answers as whoever was: the meetings are forgotten too. An answer that is not
+ * stored yet stays, for them alone.
+ */
 export async function signOut() {
   forgetToken();
-  if ((await session()).subject) await new Api({ token: COOKIE }).delete("/v1/session");
+  for (const key of [PARTICIPANT, MEETING].flatMap((prefix) => browserStore.keys(prefix))) browserStore.remove(key);
+  try {
+    if ((await session()).subject) await new Api({ token: COOKIE }).delete("/v1/session");
+  } finally {
+    browserStore.set(SIGNED_OUT, crypto.randomUUID());
+    browserStore.remove(SIGNED_OUT);
+  }
+}
+
+/** Calls `act` once somebody signs out in another tab. */
+export function onSignedOutElsewhere(act) {
+  window.addEventListener("storage", ({ key, newValue }) => {
+    if (key !== SIGNED_OUT || newValue === null) return;
+    tabStore.remove(TOKEN);
+    act();
+  });
 }
 
 export function keepParticipant(roomName, meetingId, token) {
   browserStore.set(PARTICIPANT + meetingId, token);
-  browserStore.set(`assent.meeting.${roomName}`, meetingId);
+  browserStore.set(MEETING + roomName, meetingId);
 }
 
 /** The token from the last meeting in this room: it says who we are, if that meeting is still the one that opens. */
 export function participantTokenOfRoom(roomName) {
-  const meetingId = browserStore.get(`assent.meeting.${roomName}`);
+  const meetingId = browserStore.get(MEETING + roomName);
   return meetingId && participantTokenOfMeeting(meetingId);
 }
 
