@@ -13,6 +13,8 @@ export async function startPage() {
   // A link with a token into the page that is open already changes only the fragment.
   window.addEventListener("hashchange", () => takeTokenFromAddress() && location.reload());
   onSignedOutElsewhere(beginAgain);
+  // Gone back to, a page is as it was left: by whoever was signed in then.
+  window.addEventListener("pageshow", ({ persisted }) => persisted && beginAgain());
   const language = chooseLanguage(new URLSearchParams(location.search).get("lang"));
   try {
     const texts = await Texts.load(language);

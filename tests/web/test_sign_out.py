@@ -1,9 +1,12 @@
 """After signing out, nothing of whoever was signed in can be seen or done in that browser any more."""
 
-import pytest
-from playwright.async_api import BrowserContext, Page, expect
+from collections.abc import AsyncIterator
 
-from tests.web.conftest import Site
+import pytest
+from playwright.async_api import BrowserContext, Page, async_playwright, expect
+
+from deploy.local.browser import chromium
+from tests.web.conftest import LAUNCH, Site
 from tests.web.fake_gateway import FakeGateway
 from tests.web.fake_session import COOKIE
 from tests.web.fake_tokens import OWNER, OWNER_TOKEN
@@ -104,3 +107,31 @@ async def test_a_room_in_another_tab_goes_on_as_somebody_new(
     await expect(page.get_by_text("You said no to storing the audio")).to_be_visible()
     (meeting,) = fake.meetings.values()
     assert meeting.answers.keys() == meeting.people - {OWNER}
+
+
+@pytest.fixture
+async def remembering() -> AsyncIterator[Page]:
+    """A page of a browser that keeps whole pages to go back to, as it does by default."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=str(chromium()), args=LAUNCH, ignore_default_args=["--disable-back-forward-cache"]
+        )
+        yield await (await browser.new_context(locale="en-GB")).new_page()
+        await browser.close()
+
+
+async def test_going_back_shows_nothing_again(remembering: Page, site: Site) -> None:
+    page = remembering
+    await sign_in(page.context, site)
+    await page.goto(f"{site.url}/transcripts/{ID}")
+    await expect(page.get_by_role("heading", name="Kitchen")).to_be_visible()
+    await page.evaluate(
+        """addEventListener("pageshow", ({ persisted }) => {
+            sessionStorage["was"] = JSON.stringify([persisted, document.body.hidden]);
+        })"""
+    )
+    await sign_out(page, site)
+    await page.go_back(wait_until="commit")
+    await expect(page.get_by_role("heading", name="Sign in to see this page")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Kitchen")).to_have_count(0)
+    assert await page.evaluate("sessionStorage['was']") == "[true,true]", "it was never shown, and kept to be shown"
