@@ -134,6 +134,8 @@ class HeadsProtocol(HttpToolsProtocol):
         if self._ending:
             self._ending.cancel()
             self._ending = None
+        if not self._open:  # an idle connection would keep up to 64 KiB of what was asked last
+            self.scope = self.headers = self.cycle = self._running = None  # type: ignore[assignment]
 
     def _watch(self) -> None:
         """Look again whether something was taken of what is to be sent now."""

@@ -135,6 +135,14 @@ async def test_an_answer_that_is_taken_slowly_is_taken_whole(monkeypatch: pytest
             await asyncio.sleep(0.15)
 
 
+async def test_an_idle_connection_keeps_nothing_of_what_was_asked() -> None:
+    async with asking(Large(1)) as (server, reader):
+        while not (await reader.read(LARGE)).endswith(b"\r\n0\r\n\r\n"):
+            pass
+        connection = next(iter(server._server.server_state.connections))
+        assert [vars(connection)[name] for name in ("scope", "headers", "cycle")] == [None] * 3
+
+
 async def leave_before_all_is_answered() -> None:
     """Ask three times in one go, and be gone before the first answer."""
     began, may_go_on, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
