@@ -139,7 +139,8 @@ class RecordingConsent extends HTMLElement {
   #press(given) {
     const before = this.#delivering;
     const isUnsure = before !== null && (before.wasSent || before.isUnsure);
-    return { given, key: crypto.randomUUID(), known: this.#known, isUnsure };
+    const known = Math.max(this.#known, before?.known ?? 0);
+    return { given, key: crypto.randomUUID(), known, isUnsure };
   }
 
   async #answer(press) {

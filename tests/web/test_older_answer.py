@@ -4,8 +4,9 @@ import asyncio
 import json
 
 import pytest
-from playwright.async_api import BrowserContext, Locator, Page, Route, expect
+from playwright.async_api import BrowserContext, Locator, Page, Request, Route, expect
 
+from tests.eventually import eventually
 from tests.web.conftest import Site
 from tests.web.fake_gateway import FakeGateway
 from tests.web.fake_meeting import FakeMeeting
@@ -210,3 +211,43 @@ async def test_what_is_kept_says_what_was_known_at_the_press(
         "Object.entries(localStorage).filter(([key]) => key.startsWith('assent.answer.')).map(([, value]) => value)"
     )
     assert json.loads(kept)["known"] == next(iter(entered.answers.values())).revision
+
+
+async def test_what_was_known_before_a_reload_is_known_to_the_next_press(
+    page: Page, site: Site, entered: FakeMeeting
+) -> None:
+    await press(page, NO)
+    await page.get_by_role("button", name="Change my answer").click()
+    away = True
+
+    async def fail(route: Route) -> None:
+        if route.request.method == "POST" and away:
+            await route.fulfill(status=503, body="")
+        else:
+            await route.fallback()
+
+    await page.route("**/v1/meetings/*/consent", fail)
+    await press(page, YES)
+    await expect(question(page).get_by_text(NOT_YET)).to_be_visible()
+    await page.reload()
+    await expect(question(page).get_by_text(NOT_YET)).to_be_visible()
+    sent, before = answers_sent(page), await key_kept(page)
+    await press(page, YES)
+
+    async def failed() -> bool:
+        return any([key_of(one) != before and await one.response() for one in sent])
+
+    await eventually(failed)
+    away = False
+    await expect(answer_shown(page, SAID_YES)).to_be_visible(timeout=15_000)
+    assert stored(entered) == [False, True]
+
+
+def key_of(request: Request) -> str:
+    return request.headers["idempotency-key"]
+
+
+async def key_kept(page: Page) -> str:
+    """Of the answer that waits."""
+    find = "JSON.parse(localStorage[Object.keys(localStorage).find(key => key.startsWith('assent.answer.'))]).key"
+    return str(await page.evaluate(find))
