@@ -9,29 +9,17 @@
  * also where it was given in another tab) and `consent-postponed`.
  */
 
-import { AnswerDelivery } from "./answer-delivery.js";
-import { Api, persistently } from "./api.js";
-import { fingerprint } from "./fingerprint.js";
-import { build } from "./recording-consent-view.js";
-import { claimsOf } from "./session.js";
-import { browserStore } from "./storage.js";
-import { chooseLanguage, Texts } from "./texts.js";
+import { ConsentQuestion } from "./consent-question.js";
 
 class RecordingConsent extends HTMLElement {
   static observedAttributes = ["meeting-id", "token"];
 
-  #api;
-  #texts;
-  #view;
-  #delivery;
-  #answered = null;
-  #known = 0; // the revision of the answer that is known here
-  #delivering = null;
-  #started = false;
-  #isOffered = false;
-  #onKey = (event) => this.#postponeByKey(event);
-  #onOnline = () => this.#delivery?.tryNow();
-  #onStorage = (event) => this.#hearOtherTabs(event);
+  #question = null;
+  #asked = null;
+  #isChanging = false;
+  #onKey = (event) => this.#question?.postponeByKey(event);
+  #onOnline = () => this.#question?.tryNow();
+  #onStorage = (event) => this.#question?.hearOtherTabs(event);
 
   get token() {
     return this.getAttribute("token");
@@ -45,7 +33,7 @@ class RecordingConsent extends HTMLElement {
     document.addEventListener("keydown", this.#onKey);
     window.addEventListener("online", this.#onOnline);
     window.addEventListener("storage", this.#onStorage);
-    this.#startOnce();
+    this.#change();
   }
 
   disconnectedCallback() {
@@ -55,195 +43,29 @@ class RecordingConsent extends HTMLElement {
   }
 
   attributeChangedCallback() {
-    this.#startOnce();
+    this.#change();
   }
 
-  #startOnce() {
-    if (this.#started || !this.isConnected || !this.getAttribute("meeting-id") || !this.token) return;
-    this.#started = true;
-    this.#start();
-  }
-
-  async #start() {
-    this.#api = new Api({ base: this.getAttribute("base") ?? "", token: this.token });
-    const closest = this.closest("[lang]")?.lang;
-    this.#texts = await Texts.load(chooseLanguage(closest));
-    this.#view = build(this.attachShadow({ mode: "open" }), this.#texts, this.#isInline, {
-      onAnswer: (given) => this.#answer(this.#press(given)),
-      onPostpone: () => this.#postpone(),
-      onReturn: () => this.#ask({ moveFocus: true }),
-      onTryNow: () => this.#delivery.tryNow(),
+  // One attribute comes after the other, and a meeting with another one's token is nothing to ask about.
+  #change() {
+    if (this.#isChanging) return;
+    this.#isChanging = true;
+    queueMicrotask(() => {
+      this.#isChanging = false;
+      this.#ask();
     });
-    this.#delivery = new AnswerDelivery({
-      send: (press) => this.#send(press),
-      insteadOf: (press) => this.#insteadOf(press),
-      onDelay: () => this.#view.showDelay(),
-    });
-    const interrupted = this.#kept();
-    if (!interrupted) return this.#showWhatIsStored();
-    this.#ask();
-    // It was never heard whether it arrived.
-    this.#answer({ known: 0, ...interrupted, wasSent: true });
   }
 
-  get #isInline() {
-    return this.hasAttribute("inline");
-  }
-
-  get #path() {
-    return `/v1/meetings/${encodeURIComponent(this.getAttribute("meeting-id"))}/consent`;
-  }
-
-  async #showWhatIsStored() {
-    try {
-      this.#note(await this.#stored());
-    } catch (error) {
-      // Not knowing an earlier answer is no reason not to ask.
-      console.warn("the stored answer could not be read, so the question is asked:", error.message);
-    }
-    if (this.#answered === null) this.#ask();
-    else this.#showAnswered();
-  }
-
-  /** The person's own answer that counts now, null where there is none. */
-  async #stored() {
-    return (await this.#api.get(this.#path)).answer;
-  }
-
-  #note(answer) {
-    this.#answered = answer?.consent_given ?? null;
-    this.#known = answer?.revision ?? 0;
-  }
-
-  #showAnswered({ announce = null } = {}) {
-    this.#view.showAnswered(this.#answered, { announce });
-    this.#offerReceipt();
-  }
-
-  /** Its link stays the same whatever is answered later, so it is asked for once. */
-  async #offerReceipt() {
-    if (this.#isOffered || this.#isInline) return;
-    this.#isOffered = true;
-    try {
-      const { change_url } = await persistently(() => this.#api.get(`${this.#path}/receipt`));
-      this.#view.showReceipt(change_url);
-    } catch (error) {
-      console.warn("there is no receipt:", error.message);
-    }
-  }
-
-  #ask({ moveFocus = false } = {}) {
-    this.#view.showQuestion(this.#answered, { moveFocus });
-  }
-
-  #press(given) {
-    const before = this.#delivering;
-    const isUnsure = before !== null && (before.wasSent || before.isUnsure);
-    const known = Math.max(this.#known, before?.known ?? 0);
-    return { given, key: crypto.randomUUID(), known, isUnsure };
-  }
-
-  async #answer(press) {
-    this.#delivering = press;
-    this.#keep(press);
-    this.#view.showDelivering(press.given);
-    press.evidence ??= await this.#evidence();
-    // Of answers that follow each other quickly the last one counts, and alone is told of.
-    if (press !== this.#delivering) return;
-    try {
-      const counts = await this.#delivery.deliver(press);
-      if (press === this.#delivering) this.#settle(press, counts);
-    } catch (error) {
-      if (press === this.#delivering) this.#refuse(press, error);
-    }
-  }
-
-  async #send(press) {
-    const asked = { notice_version: this.#texts.noticeVersion, language: this.#texts.language };
-    this.#keep(press);
-    const answer = { consent_given: press.given, ...asked, ...press.evidence };
-    return this.#api.post(this.#path, answer, { idempotencyKey: press.key });
-  }
-
-  /** Nothing is sent once more over an answer that may be newer: one in another tab, elsewhere, or this very one. */
-  async #insteadOf(press) {
-    const stored = await this.#stored();
-    if (this.#kept()?.key !== press.key) return stored;
-    if ((stored?.revision ?? 0) <= press.known) return undefined;
-    // Perhaps an earlier press of this page, whose reply was lost: then it is a refusal that must not be.
-    if (press.isUnsure && !press.given && stored.consent_given) return undefined;
-    return stored;
-  }
-
-  async #evidence() {
-    const taken = this.hasAttribute("no-fingerprint") ? null : await fingerprint();
-    return taken ? { fingerprint: taken } : {};
-  }
-
-  #settle(press, counts) {
-    this.#finish(press);
-    this.#show(counts, counts?.consent_given === press.given ? "stored" : "changed");
-  }
-
-  /** Takes over what counts now; `announce` says how it came to that. */
-  #show(answer, announce) {
-    this.#note(answer);
-    if (answer === null) return this.#ask();
-    this.#showAnswered({ announce });
-    this.dispatchEvent(new CustomEvent("consent-stored", { detail: answer, bubbles: true, composed: true }));
-  }
-
-  #refuse(press, error) {
-    this.#finish(press);
-    this.#view.showRefusal(error.message);
-  }
-
-  /** Another tab keeps its answer for as long as it delivers it: then this one's is not the last any more. */
-  async #hearOtherTabs({ key, newValue }) {
-    if (!this.#view || key !== this.#storageKey) return;
-    if (this.#delivering) return this.#delivery.tryNow();
-    if (newValue !== null) return;
-    try {
-      const stored = await this.#stored();
-      if (!this.#delivering && stored?.revision > this.#known) this.#show(stored, "changed");
-    } catch (error) {
-      console.warn("the answer of another tab could not be read:", error.message);
-    }
-  }
-
-  #postpone() {
-    if (this.#delivering) return;
-    if (this.#answered === null) this.#view.showPostponed();
-    else this.#showAnswered();
-    this.dispatchEvent(new CustomEvent("consent-postponed", { bubbles: true, composed: true }));
-  }
-
-  // Escape belongs to us only while the focus is here or nowhere in particular: other parts of a page may use it too.
-  #postponeByKey(event) {
-    if (event.key !== "Escape" || event.defaultPrevented || this.#isInline || !this.#view?.isAsking) return;
-    if (event.target === document.body || event.target === document.documentElement || event.target === this) {
-      this.#postpone();
-    }
-  }
-
-  // A tab closed or reloaded before the answer was stored takes it up again, the same one under the same key; never one
-  // that somebody else gave in this browser.
-  get #storageKey() {
-    return `assent.answer.${this.getAttribute("meeting-id")}.${claimsOf(this.token).sub}`;
-  }
-
-  #keep({ given, key, evidence, known, isUnsure }) {
-    browserStore.set(this.#storageKey, JSON.stringify({ given, key, evidence, known, isUnsure }));
-  }
-
-  #finish(press) {
-    this.#delivering = null;
-    if (this.#kept()?.key === press.key) browserStore.remove(this.#storageKey);
-  }
-
-  #kept() {
-    const kept = browserStore.getJson(this.#storageKey);
-    return typeof kept?.given === "boolean" && typeof kept.key === "string" ? kept : null;
+  #ask() {
+    const [meetingId, token] = [this.getAttribute("meeting-id"), this.token];
+    const asked = `${meetingId} ${token}`;
+    if (!this.isConnected || !meetingId || !token || asked === this.#asked) return;
+    this.#asked = asked;
+    this.#question?.leave();
+    const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
+    root.replaceChildren();
+    this.#question = new ConsentQuestion(this, { meetingId, token });
+    this.#question.start(root);
   }
 }
 
