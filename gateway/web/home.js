@@ -56,5 +56,6 @@ async function createRoom(api, rooms) {
 function whyNot(error) {
   if (error.reason === "ROOM_EXISTS") return texts.say("home.exists");
   if (error.status === 400 || error.status === 422) return texts.say("home.invalid");
+  if (error.status === 401) return texts.say("page.token_refused");
   return texts.say("page.failed", { detail: error.message });
 }

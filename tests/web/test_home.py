@@ -130,3 +130,14 @@ async def test_a_page_that_began_again_shows_each_room_once(page: Page, site: Si
     await page.goto(site.url)
     await expect(page.get_by_text("Transcripts appear here")).to_be_visible(timeout=15_000)
     await expect(rooms(page)).to_have_text(["weekly"])
+
+
+async def test_a_sign_in_that_has_ended_is_said(page: Page, site: Site) -> None:
+    await hold_token(page, site.url, site.owner_token)
+    await page.goto(site.url)
+    await expect(page.get_by_role("link", name="weekly")).to_be_visible()
+    await page.route("**/v1/rooms", lambda route: route.fulfill(status=401, body="{}"))
+    await page.get_by_label("New room").fill("monthly")
+    await page.get_by_role("button", name="Create the room").click()
+    await expect(page.get_by_text("You are not signed in any more")).to_be_visible()
+    await expect(page.get_by_label("New room")).to_have_value("monthly")
