@@ -78,7 +78,7 @@ async def transcript_for(identity: Identity, transcript_id: str, parts: Parts) -
     )
     asked = transcript_rpc.GetTranscriptRequest(transcript_id=transcript_id)
     transcript = (await found(parts.transcripts.GetTranscript(asked), missing)).transcript
-    if not transcript.owner_id:
+    if not transcript.owner_id and not transcript.meeting_ids:
         await _match(transcript, parts, missing)
     if isinstance(person, SignedIn):
         _ensure_owned(person, transcript.owner_id, missing)

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import os
 import uuid
 from pathlib import Path
 from urllib.parse import quote_plus
@@ -13,6 +14,11 @@ import pytest
 from tests.eventually import eventually
 from tests.system.world import SAMPLE, SAMPLE_TEXT, Json, World, slices
 from tests.word_error_rate import word_error_rate
+
+# Each with a refusal or without one; with `ASSENT_EVERY_STEP=1` each with both.
+KILLED = [("consent_svc", False), ("recording_svc", True), ("transcript_svc", False), ("gateway", True)]
+if os.environ.get("ASSENT_EVERY_STEP"):
+    KILLED += [(service, not refused) for service, refused in KILLED]
 
 
 async def test_one_refusal_and_the_transcript_is_there_and_every_copy_of_the_audio_is_gone(world: World) -> None:
@@ -137,8 +143,10 @@ async def test_c3_a_late_retry_of_a_grant_does_not_undo_a_refusal(world: World) 
     assert consent["answer"]["consent_given"] is False
 
 
-@pytest.mark.parametrize("refused", [True, False], ids=["refused", "granted"])
-@pytest.mark.parametrize("service", ["consent_svc", "recording_svc", "transcript_svc", "gateway"])
+@pytest.mark.parametrize(
+    ("service", "refused"),
+    KILLED,
+)
 async def test_a_service_killed_in_the_middle_of_the_job_and_started_again_ends_it_as_it_should(
     world: World, service: str, refused: bool
 ) -> None:
