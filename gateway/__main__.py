@@ -63,23 +63,10 @@ async def application(settings: Settings) -> AsyncIterator[FastAPI]:
         bus.listen(recording_events_pb2.RecordingStateChanged, meeting_feed.on_recording)
         bus.listen(transcript_events_pb2.TranscriptEventAppended, transcript_feed.on_event)
         keys = KeySet(http, settings.oidc_jwks_url)
-        tokens = Tokens(
-            keys,
-            issuer=settings.oidc_issuer,
-            audience=settings.oidc_audience,
-            subject_claim=settings.oidc_subject_claim,
-            participant_secrets=settings.participant_secrets,
-        )
-        sessions = Sessions(
-            secrets=settings.session_secrets,
-            issuer=settings.oidc_issuer,
-            gateway_url=settings.gateway_url,
-            hours=settings.session_hours,
-        )
         parts = Parts(
             settings=settings,
-            tokens=tokens,
-            sessions=sessions,
+            tokens=_tokens(settings, keys),
+            sessions=_sessions(settings),
             sign_in=_sign_in(settings, keys),
             bus=bus,
             meetings=MeetingServiceStub(consent),
@@ -94,6 +81,25 @@ async def application(settings: Settings) -> AsyncIterator[FastAPI]:
             channels={"consent_svc": consent, "recording_svc": recordings, "transcript_svc": transcripts},
         )
         yield create_app(parts)
+
+
+def _tokens(settings: Settings, keys: KeySet) -> Tokens:
+    return Tokens(
+        keys,
+        issuer=settings.oidc_issuer,
+        audience=settings.oidc_audience,
+        subject_claim=settings.oidc_subject_claim,
+        participant_secrets=settings.participant_secrets,
+    )
+
+
+def _sessions(settings: Settings) -> Sessions:
+    return Sessions(
+        secrets=settings.session_secrets,
+        issuer=settings.oidc_issuer,
+        gateway_url=settings.gateway_url,
+        hours=settings.session_hours,
+    )
 
 
 def _sign_in(settings: Settings, keys: KeySet) -> SignIn | None:
