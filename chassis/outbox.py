@@ -9,7 +9,6 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.bus import Bus
 from chassis.database import Database
 from chassis.errors import ServiceError
+from chassis.tasks import end, set_within
 from chassis.telemetry import headers
 
 log = structlog.get_logger()
@@ -127,8 +127,7 @@ class OutboxRelay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
 
     async def _run(self) -> None:
         await self._bus.connected()
@@ -154,16 +153,12 @@ class OutboxRelay:
                 self._wake.clear()
                 published = await self._publish_batch(driver)
                 if published == 0:
-                    await self._woken()
+                    await set_within(self._wake, _POLL)
                 elif published < _BATCH:
                     await asyncio.sleep(_GATHER)
         finally:
             # Ends the session, and with it the lock and the listener: the pool must not hand them to others.
             await connection.invalidate()
-
-    async def _woken(self) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), _POLL)
 
     async def _publish_batch(self, driver: "asyncpg.Connection[asyncpg.Record]") -> int:
         rows = await driver.fetch(_OLDEST, _BATCH, self._bus.largest)

@@ -10,6 +10,7 @@ from typing import Protocol, Self
 import structlog
 
 from chassis.errors import ServiceError, Unavailable
+from chassis.tasks import end
 from consent_svc.domain.meetings import Meeting, Meetings, emptied_at
 from consent_svc.domain.presence import EmptiedEvent, Presence, Session, SessionEvent, is_believable
 
@@ -78,8 +79,7 @@ class Insights:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
 
     async def _run(self) -> None:
         while True:

@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -14,6 +13,7 @@ from assent.consent.v1 import consent_pb2
 from assent.consent.v1 import consent_service_pb2 as rpc
 
 from chassis.errors import DeadlineExceeded, of_code
+from chassis.tasks import end, set_within
 from chassis.telemetry import headers
 
 if TYPE_CHECKING:
@@ -74,9 +74,7 @@ class Answering:
 
     async def __aexit__(self, *_: object) -> None:
         self._closing = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     async def submit(self, request: rpc.SubmitAnswerRequest, traceparent: str = "") -> consent_pb2.RecordedAnswer:
         """Commit one answer; it belongs to the trace given (W3C Trace Context), or else to the current one.
@@ -177,8 +175,7 @@ class Answering:
     async def _gather(self) -> None:
         if self._in_flight >= _IN_FLIGHT:
             self._told.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._told.wait(), _LONGEST_GATHERING)
+            await set_within(self._told, _LONGEST_GATHERING)
 
     def _tell(self, response: rpc.SubmitAnswersResponse) -> None:
         self._told_at = asyncio.get_running_loop().time()

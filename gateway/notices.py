@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,6 +11,7 @@ from assent.consent.v1 import consent_pb2
 from assent.consent.v1 import consent_service_pb2 as rpc
 
 from chassis.errors import FailedPrecondition, ServiceError
+from chassis.tasks import end
 
 if TYPE_CHECKING:  # it exists for the type checker alone
     from assent.consent.v1.consent_service_pb2_grpc import ConsentServiceAsyncStub
@@ -52,9 +52,7 @@ class Notices:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._task is not None
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        await end(self._task)
 
     async def _register(self) -> None:
         pause = self._pause

@@ -16,6 +16,7 @@ from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from chassis.errors import ServiceError
+from chassis.tasks import end
 from gateway.access import ensure_origin, meeting_for, transcript_for
 from gateway.auth import token_missing
 from gateway.doorway import BEARER
@@ -94,9 +95,7 @@ async def _send_until_over(websocket: WebSocket, texts: AsyncIterator[str], expi
     try:
         done, _ = await asyncio.wait({sending, reading}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        sending.cancel()
-        reading.cancel()
-        await asyncio.gather(sending, reading, return_exceptions=True)
+        await end(sending, reading)
     if sending in done:
         return _end_of(sending.exception())
     return (1000, "") if reading in done else (_EXPIRED, "TOKEN_EXPIRED")

@@ -26,6 +26,7 @@ from chassis.logs import plain
 from chassis.outbox import OutboxRelay
 from chassis.server import Server
 from chassis.settings import ServiceSettings, load
+from chassis.tasks import end
 from recording_svc.buckets import AudioBuckets
 from recording_svc.canary import Canary
 from recording_svc.certificate import (
@@ -120,8 +121,7 @@ async def _run_beside(server: Callable[[], Awaitable[None]], *loops: Callable[[]
 
     async def until_stopped() -> None:
         await server()
-        for task in tasks:
-            task.cancel()
+        await end(*tasks)
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_awaited(loop)) for loop in loops]

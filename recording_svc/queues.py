@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chassis.tasks import end
+
 if TYPE_CHECKING:
     from types_aiobotocore_sqs.client import SQSClient
     from types_aiobotocore_sqs.type_defs import BatchResultErrorEntryTypeDef, SendMessageBatchRequestEntryTypeDef
@@ -94,8 +96,7 @@ class RecordingsQueue:
         try:
             yield
         finally:
-            extending.cancel()
-            await asyncio.wait([extending])
+            await end(extending)
 
     async def delete(self, messages: Sequence[Message]) -> None:
         """Remove messages for good. One that stays comes again, and finds its row."""

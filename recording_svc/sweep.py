@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 
 import structlog
 
 from chassis.errors import NotFound, ServiceError
+from chassis.tasks import set_within
 from recording_svc.consent import MALFORMED, UNREACHABLE
 from recording_svc.domain.settling import Times
 from recording_svc.reconciliation import Reconciliation
@@ -56,8 +56,7 @@ class Sweep:
                     pass
             except ServiceError as error:
                 log.warning("sweep_interrupted", error=f"{type(error).__name__}: {error}")
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._times.retry.total_seconds())
+            await set_within(self._woken, self._times.retry.total_seconds())
 
     async def run_reconciliation(self, seconds: float) -> None:
         """Compare buckets and tables at once and then every so often, until cancelled."""
@@ -84,8 +83,12 @@ class Sweep:
 
     async def _wake_silenced(self) -> None:
         if self._has_returned:
-            await self._recordings.look_now_for((UNREACHABLE, MALFORMED), self._now())
-            self._has_returned = False
+            self._has_returned = False  # first: it may go and return again while the store is at it
+            try:
+                await self._recordings.look_now_for((UNREACHABLE, MALFORMED), self._now())
+            except BaseException:
+                self._has_returned = True
+                raise
 
     async def _settle(self, recording_id: str) -> None:
         # It stays due at the time that claiming set: one that fails is looked at again, and stops no other.

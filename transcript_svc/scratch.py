@@ -14,6 +14,7 @@ from assent.recording.v1 import recording_pb2
 from assent.recording.v1 import recording_service_pb2 as rpc
 
 from chassis.errors import ServiceError
+from chassis.tasks import end
 
 if TYPE_CHECKING:
     from assent.recording.v1.recording_service_pb2_grpc import RecordingServiceAsyncStub
@@ -60,8 +61,7 @@ class Scratch:
 
     async def __aexit__(self, *raised: object) -> None:
         if self._sweeping:
-            self._sweeping.cancel()
-            await asyncio.gather(self._sweeping, return_exceptions=True)
+            await end(self._sweeping)
         await asyncio.to_thread(_wipe_all, self._directory)
         self._owned.close()
         with suppress(ServiceError):  # our next life says it again

@@ -25,6 +25,7 @@ from nats.js.errors import NoStreamResponseError, NotFoundError
 
 from chassis.bus.consuming import ACK_WAIT, Consumer, Delivery, M, answer, brief, parse
 from chassis.errors import Unavailable
+from chassis.tasks import end
 from chassis.telemetry import headers
 
 __all__ = ["ACK_WAIT", "Bus", "Delivery"]
@@ -56,9 +57,7 @@ class Bus:
     ) -> None:
         # Python 3.11's wait_for, inside nats-py, can swallow a cancellation: loops look at the flag as well.
         self._closing = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         # Whoever shares our names need not wait for our silence. Only now: before, our own requests got them again.
         for one in self._unfinished:
             await answer(one.nak)

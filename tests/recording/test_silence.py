@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from chassis.errors import Unavailable
+from chassis.tasks import end
 from recording_svc.consent import MALFORMED, UNREACHABLE
 from recording_svc.domain.recordings import Recording, State
 from recording_svc.store import Recordings
@@ -27,9 +29,7 @@ async def _at_work(world: World) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await end(*tasks)
 
 
 async def _settled(world: World, expected: Callable[[Recording], State]) -> None:
@@ -85,6 +85,53 @@ async def test_r6_whoever_starts_asks_at_once_for_what_waited_before(world: Worl
             return (await world.now(recording)).state is State.KEPT
 
         assert await eventually(kept)
+
+
+async def test_r6_who_returns_while_the_sweep_begins_is_not_overlooked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, waited = 0, asyncio.Event()
+
+    async def look(*_: object) -> None:
+        nonlocal looked
+        looked += 1
+        if looked == 1:
+            world.sweep.ask_again()
+            raise Unavailable("away", reason="STORE_AWAY")
+        if looked == 2:
+            world.sweep.ask_again()
+        if looked == 3:
+            waited.set()
+
+    monkeypatch.setattr(world.recordings, "look_now_for", look)
+    async with _at_work(world), asyncio.timeout(30):
+        await waited.wait()
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_sweep_that_is_told_to_end_just_when_it_is_woken_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    looked = asyncio.Event()
+
+    async def nothing_due(*_: object) -> list[str]:
+        looked.set()
+        return []
+
+    monkeypatch.setattr(world.recordings, "claim_due", nothing_due)
+    sweeping = asyncio.create_task(world.sweep.run())
+    await looked.wait()
+    await _turns(5)  # it waits by now
+    world.woken.set()
+    await _turns(turns)
+    sweeping.cancel()
+    ended, _ = await asyncio.wait([sweeping], timeout=5)
+    assert ended
+
+
+async def _turns(number: int) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
 
 
 async def test_r6_while_it_is_away_one_question_waits_and_others_go_on_without(world: World) -> None:
