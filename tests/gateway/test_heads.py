@@ -21,7 +21,7 @@ LARGE = 16 * 1024 * 1024
 
 async def answered(reader: asyncio.StreamReader) -> bytes:
     """The first line of the next response, which is read as a whole."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         head = await reader.readuntil(b"\r\n\r\n")
         for line in head.lower().split(b"\r\n"):
             if line.startswith(b"content-length"):
@@ -32,7 +32,7 @@ async def answered(reader: asyncio.StreamReader) -> bytes:
 async def ended(reader: asyncio.StreamReader) -> None:
     """Wait until the connection does."""
     with suppress(ConnectionError):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await reader.read()
 
 
@@ -120,7 +120,7 @@ async def test_an_answer_of_which_nobody_takes_anything_is_not_kept(
         async def is_let_go_of() -> bool:
             return not connections
 
-        await eventually(is_let_go_of, within=20)
+        await eventually(is_let_go_of, within=60)
         with suppress(ConnectionError):
             assert len(await reader.read()) < LARGE
 
@@ -156,7 +156,7 @@ async def leave_before_all_is_answered() -> None:
         finally:
             over.set()
 
-    async with HttpServer(app, "127.0.0.1:0") as server, asyncio.timeout(20):
+    async with HttpServer(app, "127.0.0.1:0") as server, asyncio.timeout(60):
         connections = server._server.server_state.connections
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(ASK * 3)
@@ -167,7 +167,7 @@ async def leave_before_all_is_answered() -> None:
         async def is_gone() -> bool:
             return not connections
 
-        await eventually(is_gone, within=20)
+        await eventually(is_gone, within=60)
         may_go_on.set()
         await over.wait()
         writer.close()

@@ -125,7 +125,7 @@ async def test_a_sweep_that_is_told_to_end_just_when_it_is_woken_ends(
     world.woken.set()
     await _turns(turns)
     sweeping.cancel()
-    ended, _ = await asyncio.wait([sweeping], timeout=5)
+    ended, _ = await asyncio.wait([sweeping], timeout=60)
     assert ended
 
 

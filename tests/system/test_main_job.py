@@ -85,7 +85,7 @@ async def test_nobody_refuses_and_the_audio_is_there_until_somebody_does(world: 
     assert (refused.status_code, refused.json()["reason"]) == (409, "NOT_ERASED")
 
     await world.answer(call, "Ben", False)
-    erased = await world.recording(call, "erased", within=15)
+    erased = await world.recording(call, "erased", within=60)
     gone = await world.ask("GET", audio)
     assert (gone.status_code, gone.json()["reason"]) == (410, "AUDIO_DELETED")
     assert await world.stored(erased) == []

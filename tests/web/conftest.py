@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 import uvicorn
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from deploy.local.browser import chromium
 from tests.web.fake_gateway import FakeGateway
@@ -29,6 +29,7 @@ LAUNCH = (
     "--autoplay-policy=no-user-gesture-required",
 )
 WHEREBY = "https://assent.whereby.com"
+expect.set_options()
 REAL = {"ASSENT_GATEWAY_URL", "ASSENT_OWNER_TOKEN"} <= os.environ.keys()
 
 

@@ -204,7 +204,7 @@ async def test_a_repeated_delivery_sends_the_same_body(page: Page, context: Brow
     await expect(question(page).get_by_text("Your answer is not stored yet")).to_be_visible()
     await context.route(LIBRARY, lambda route: route.abort())  # after a reload it could not be taken again
     await page.reload()
-    await expect(page.get_by_text("You said no to storing the audio")).to_be_visible(timeout=10_000)
+    await expect(page.get_by_text("You said no to storing the audio")).to_be_visible()
     assert len(sent) == 3
     assert len({request.post_data for request in sent}) == 1
     assert "fingerprint" in bodies(sent)[0]

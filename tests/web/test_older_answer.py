@@ -71,7 +71,7 @@ async def test_c2_a_grant_that_waits_gives_way_to_a_refusal_in_another_tab(
     await press(other, NO)
     await expect(answer_shown(other, SAID_NO)).to_be_visible()
     away.set()
-    await expect(answer_shown(page, SAID_NO)).to_be_visible(timeout=15_000)
+    await expect(answer_shown(page, SAID_NO)).to_be_visible()
     assert stored(entered) == [False]
     assert await page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('assent.answer.'))") == []
 
@@ -107,7 +107,7 @@ async def test_c3_an_answer_whose_reply_was_lost_is_not_sent_twice(
     await page.route("**/v1/meetings/*/consent", lose)
     sent = answers_sent(page)
     await press(page, YES)
-    await expect(answer_shown(page, SAID_YES)).to_be_visible(timeout=15_000)
+    await expect(answer_shown(page, SAID_YES)).to_be_visible()
     assert stored(entered) == [True]
     assert len(sent) == 1
 
@@ -131,7 +131,7 @@ async def test_c2_a_refusal_is_sent_after_ones_own_grant_whose_reply_was_lost(
     await expect(question(page).get_by_text(NOT_YET)).to_be_visible()
     assert stored(entered) == [True]
     await press(page, NO)
-    await expect(answer_shown(page, SAID_NO)).to_be_visible(timeout=15_000)
+    await expect(answer_shown(page, SAID_NO)).to_be_visible()
     assert stored(entered) == [True, False]
 
 
@@ -153,7 +153,7 @@ async def test_c2_where_it_is_not_known_what_is_stored_nothing_is_repeated(
     await page.route("**/v1/meetings/*/consent", fail_twice)
     sent = answers_sent(page)
     await press(page, NO)
-    await expect(answer_shown(page, SAID_NO)).to_be_visible(timeout=20_000)
+    await expect(answer_shown(page, SAID_NO)).to_be_visible()
     assert (asked, len(sent)) == (3, 2)
     assert stored(entered) == [False]
 
@@ -239,7 +239,7 @@ async def test_what_was_known_before_a_reload_is_known_to_the_next_press(
 
     await eventually(failed)
     away = False
-    await expect(answer_shown(page, SAID_YES)).to_be_visible(timeout=15_000)
+    await expect(answer_shown(page, SAID_YES)).to_be_visible()
     assert stored(entered) == [False, True]
 
 
@@ -273,5 +273,5 @@ async def test_c2_of_two_tabs_that_both_wait_only_the_last_press_is_sent(
         await expect(question(tab).get_by_text(NOT_YET)).to_be_visible()
     away = False
     for tab in (page, other):
-        await expect(answer_shown(tab, SAID_NO)).to_be_visible(timeout=20_000)
+        await expect(answer_shown(tab, SAID_NO)).to_be_visible()
     assert stored(entered) == [False]

@@ -139,7 +139,7 @@ async def test_a_service_that_is_away_is_tried_again(page: Page, context: Browse
     await context.route("**/v1/rooms/*/meeting", fail_twice)
     await page.goto(any_site.room_url)
     await expect(page.get_by_role("alert")).to_contain_text("The room cannot be opened right now")
-    await expect(question(page)).to_be_visible(timeout=15_000)
+    await expect(question(page)).to_be_visible()
     assert tries == 3
 
 

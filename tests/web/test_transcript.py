@@ -158,7 +158,7 @@ async def test_undecided_audio_is_withheld_and_looked_for_again(page: Page, site
     await expect(page.get_by_text(WORDS[0][2])).to_be_visible()
     assert await page.locator("audio").count() == 0
     del fake.withheld[ID]
-    await expect(page.locator("audio")).to_be_visible(timeout=10_000)
+    await expect(page.locator("audio")).to_be_visible()
 
 
 async def test_a_failed_transcript_says_so(page: Page, site: Site, fake: FakeGateway) -> None:
