@@ -172,7 +172,7 @@ export function certificateButton(api, texts, recordingId) {
 }
 
 function whyNoCertificate(texts, error) {
-  if (error.status === 401 || error.status === 403) return texts.say("page.certificate_refused");
+  if (error.status === 401) return texts.say("page.token_refused");
   if (error.reason === "NOT_ERASED") return texts.say("page.certificate_later");
   return texts.say("page.failed", { detail: error.message });
 }

@@ -9,17 +9,19 @@ export class TranscriptAudio {
   #api;
   #texts;
   #transcript;
+  #isOwner;
   #parts;
   #player = null;
   #waveform = new Waveform((fraction) => this.#seekTo(fraction));
   #isErased = false;
   #onTime;
 
-  /** `onTime(milliseconds)` while it plays. */
-  constructor(api, texts, transcript, { onTime }) {
+  /** The certificate is offered to the room's owner alone; `onTime(milliseconds)` while it plays. */
+  constructor(api, texts, transcript, { isOwner, onTime }) {
     this.#api = api;
     this.#texts = texts;
     this.#transcript = transcript;
+    this.#isOwner = isOwner;
     this.#onTime = onTime;
     const byId = (id) => document.querySelector(`#${id}`);
     this.#parts = { section: byId("audio"), player: byId("player"), says: byId("audio-says"), proof: byId("proof") };
@@ -44,7 +46,8 @@ export class TranscriptAudio {
   showErased() {
     this.#isErased = true;
     this.#letGo();
-    this.#say("audio_deleted");
+    this.#say(this.#isOwner ? "audio_deleted" : "audio_deleted_unproven");
+    if (!this.#isOwner) return;
     this.#parts.proof.replaceChildren(certificateButton(this.#api, this.#texts, this.#transcript.recording_id));
   }
 

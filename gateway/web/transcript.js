@@ -29,7 +29,7 @@ async function show(api, token) {
   // Whoever is signed in and may see it owns it; what they may do, the gateway decides.
   const isOwner = isSignedIn(token);
   text = new TranscriptText(api, path, texts, transcript, { isOwner, onPlay: (at) => audio.playFrom(at) });
-  audio = new TranscriptAudio(api, texts, transcript, { onTime: (at) => text.markSpoken(at) });
+  audio = new TranscriptAudio(api, texts, transcript, { isOwner, onTime: (at) => text.markSpoken(at) });
   byId("notice").hidden = true;
   byId("transcript").hidden = false;
   for (const button of byId("downloads").children) button.addEventListener("click", () => saveText(api, button));
