@@ -55,7 +55,7 @@ async def participant(visit: Visit) -> None:
     """Seen by somebody who was in the meeting."""
     visit.fake.transcripts[ID] = transcript(ID, "completed", audio_deleted=True)
     await visit.open(f"/transcripts/{ID}", participant_token("meeting-1", "ana"))
-    await visit.sees("The room’s owner holds the certificate.")
+    await visit.sees("owner holds the certificate.")
 
 
 async def withheld(visit: Visit) -> None:
