@@ -29,7 +29,7 @@ LAUNCH = (
     "--autoplay-policy=no-user-gesture-required",
 )
 WHEREBY = "https://assent.whereby.com"
-expect.set_options()
+expect.set_options(timeout=60_000)
 REAL = {"ASSENT_GATEWAY_URL", "ASSENT_OWNER_TOKEN"} <= os.environ.keys()
 
 
