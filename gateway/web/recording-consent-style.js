@@ -77,7 +77,8 @@ button:focus-visible, a:focus-visible, .question:focus-visible { outline: 3px so
 .said { display: inline-flex; flex-wrap: wrap; gap: 0.5rem; align-items: center; font-size: 0.9375rem; color: var(--muted); }
 .said svg { flex: none; width: 1rem; height: 1rem; color: var(--text); }
 .quiet { padding: 0.375rem 0.5rem; min-height: 2.25rem; color: var(--accent); }
-a.quiet { text-decoration: none; }
+a.quiet { display: inline-flex; align-items: center; text-decoration: none; }
+.short { display: none; }
 .come-back {
   min-height: 2.25rem;
   padding: 0.25rem 0.875rem;
@@ -94,6 +95,7 @@ a.quiet { text-decoration: none; }
   .actions { padding: 0.875rem 1.125rem 0.625rem; }
   .said { gap: 0 0.25rem; }
   :host(:not([in-page])) .sentence { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  :host(:not([in-page])) .short { display: inline; }
 }
 @media (max-width: 20rem) { .answers { grid-template-columns: 1fr; } }
 /* Little height (a phone on its side, 200 % zoom): the lower bar stays free, the words scroll. */

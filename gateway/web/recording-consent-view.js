@@ -37,8 +37,9 @@ class ConsentView {
     this.#isInline = isInline;
     this.#buildQuestion(handlers);
     this.#comeBack = button("come-back", texts.say("consent.come_back"), handlers.onReturn);
-    this.#sentence = element("span", { class: "sentence" });
-    this.#change = button("quiet", texts.say("consent.change"), handlers.onReturn);
+    this.#sentence = element("span");
+    this.#change = button("quiet", "", handlers.onReturn);
+    this.#change.append(...this.#worded("change"));
     // In a tab of its own: nobody is to leave the call by it.
     this.#receipt = element("a", { class: "quiet", target: "_blank", hidden: true }, texts.say("consent.receipt"));
     this.#said = element("span", { class: "said", hidden: true }, this.#sentence, this.#change, this.#receipt);
@@ -94,7 +95,7 @@ class ConsentView {
     }
     this.#said.querySelector("svg")?.remove();
     this.#said.prepend(symbol(given ? "check" : "cross"));
-    this.#sentence.textContent = this.#texts.say(`consent.${wordFor(given)}`);
+    this.#sentence.replaceChildren(...this.#worded(wordFor(given)));
     this.#show(this.#said, this.#change);
     if (announce) this.#announce(key);
   }
@@ -132,6 +133,12 @@ class ConsentView {
         this.#later,
       ),
     );
+  }
+
+  /** In fewer words where there is little room; whoever listens hears all of them. */
+  #worded(key) {
+    const short = element("span", { class: "short", "aria-hidden": "true" }, this.#texts.say(`consent.${key}_short`));
+    return [element("span", { class: "sentence" }, this.#texts.say(`consent.${key}`)), short];
   }
 
   // Focus follows only where it was inside what disappears: somebody busy in the call is not pulled out of it.

@@ -87,16 +87,21 @@ function reactToTheCall() {
   const recording = document.querySelector("#recording");
   const connection = document.querySelector("#connection");
   call.addEventListener("recording_status_change", ({ detail }) => {
-    recording.textContent = detail?.status === "stopped" ? "" : texts.say("room.recording");
+    show(recording, detail?.status === "stopped" ? "" : texts.say("room.recording"));
   });
   call.addEventListener("connection_status_change", ({ detail }) => {
-    connection.textContent = detail?.status === "unstable" ? texts.say("room.unstable") : "";
+    show(connection, detail?.status === "unstable" ? texts.say("room.unstable") : "");
   });
+}
+
+function show(state, words) {
+  state.textContent = words;
+  state.title = words; // where only a sign has room
 }
 
 function showLeft(mountCall) {
   call.unmount();
-  document.querySelector("#recording").textContent = "";
+  show(document.querySelector("#recording"), "");
   document.querySelector("#host-page").hidden = false;
   showProblem(notice, texts.say("room.left_title"), texts.say("room.left"), {
     label: texts.say("room.join_again"),

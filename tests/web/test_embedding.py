@@ -36,16 +36,16 @@ async def test_the_next_meeting_is_asked_about_by_itself(page: Page, site: Site,
     await embedded(page, site, fake)
     await ask(page, "first")
     await question(page).get_by_role("button", name=YES).click()
-    await expect(page.get_by_text("You said yes")).to_be_visible()
+    await expect(page.get_by_text("You said yes to storing the audio")).to_be_visible()
     await ask(page, "second")
     await expect(question(page)).to_be_visible()
-    await expect(page.get_by_text("You said yes")).to_have_count(0)
+    await expect(page.get_by_text("You said yes to storing the audio")).to_have_count(0)
     await question(page).get_by_role("button", name=NO).click()
-    await expect(page.get_by_text("You said no")).to_be_visible()
+    await expect(page.get_by_text("You said no to storing the audio")).to_be_visible()
     assert fake.meetings["first"].answers["ana"].consent_given is True
     assert fake.meetings["second"].answers["ana"].consent_given is False
     await ask(page, "first")
-    await expect(page.get_by_text("You said yes")).to_be_visible()
+    await expect(page.get_by_text("You said yes to storing the audio")).to_be_visible()
 
 
 async def test_an_answer_under_way_still_goes_to_the_meeting_it_was_given_in(

@@ -10,7 +10,7 @@ from tests.eventually import eventually
 from tests.web.conftest import Site
 from tests.web.fake_meeting import VERSION
 from tests.web.question import NO, YES, answers_sent, enter, fail_answers, question, stored_answer
-from tests.web.test_texts import LANGUAGES
+from tests.web.test_texts import LANGUAGES, texts
 from tests.web.whereby_room import WherebyRoom
 
 
@@ -37,10 +37,16 @@ async def test_it_fits_on_a_phone_in_every_language(page: Page, any_site: Site, 
         quiet = page.locator("recording-consent").get_by_role("button")
         await expect(quiet).to_be_in_viewport(ratio=1)
         assert await page.evaluate("document.documentElement.scrollWidth") == 360
+        said = texts(language)
+        assert await page.locator("#recording").inner_text() == said["room"]["recording"]
+        await expect(page.locator("#recording")).to_have_attribute("title", said["room"]["recording"])
+        await expect(page.locator("#recording")).not_to_have_css("font-size", "0px")
         await quiet.click()
         await page.get_by_role("dialog").get_by_role("button").nth(1).click()
         await expect(page.get_by_role("dialog")).to_be_hidden()
         await expect(page.locator("recording-consent").get_by_role("link")).to_be_in_viewport(ratio=1)
+        await expect(page.get_by_text(said["consent"]["denied_short"], exact=True)).to_be_in_viewport(ratio=1)
+        await expect(page.get_by_role("button", name=said["consent"]["change"])).to_be_in_viewport(ratio=1)
         await expect(quiet).to_be_in_viewport(ratio=1)
         assert await page.evaluate("document.documentElement.scrollWidth") == 360
         await page.evaluate("localStorage.clear()")
