@@ -2,6 +2,7 @@
 
 import { AnswerDelivery } from "./answer-delivery.js";
 import { Api, persistently } from "./api.js";
+import { whyRefused } from "./failures.js";
 import { fingerprint } from "./fingerprint.js";
 import { build } from "./recording-consent-view.js";
 import { claimsOf } from "./session.js";
@@ -171,7 +172,7 @@ export class ConsentQuestion {
 
   #refuse(press, error) {
     this.#finish(press);
-    this.#view.showRefusal(error.message);
+    this.#view.showRefusal(whyRefused(this.#texts, error));
   }
 
   /** Another tab keeps its answer for as long as it delivers it: then this one's is not the last any more. */

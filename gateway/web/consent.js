@@ -3,6 +3,7 @@
 import "./recording-consent.js";
 import { persistently } from "./api.js";
 import { element, symbol } from "./elements.js";
+import { whyFailed } from "./failures.js";
 import { idFromAddress, loadWithToken, saveFile, showProblem, startPage } from "./page.js";
 import { meetingOfReceipt } from "./session.js";
 
@@ -58,7 +59,7 @@ async function showProof(api, answer) {
     showWording(notice);
     showReceipt(proof, answer);
   } catch (error) {
-    byId("problem").textContent = texts.say("page.failed", { detail: error.message });
+    byId("problem").textContent = whyFailed(texts, error);
     byId("problem").hidden = false;
   }
 }

@@ -1,5 +1,6 @@
 /** The first page: a way into a room for everybody, and the owner's rooms and transcripts. */
 
+import { whyFailed } from "./failures.js";
 import { loadWithToken, startPage } from "./page.js";
 import { RoomList } from "./room-list.js";
 import { signedInTokens } from "./session.js";
@@ -56,6 +57,5 @@ async function createRoom(api, rooms) {
 function whyNot(error) {
   if (error.reason === "ROOM_EXISTS") return texts.say("home.exists");
   if (error.status === 400 || error.status === 422) return texts.say("home.invalid");
-  if (error.status === 401) return texts.say("page.token_refused");
-  return texts.say("page.failed", { detail: error.message });
+  return whyFailed(texts, error);
 }

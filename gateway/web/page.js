@@ -2,6 +2,7 @@
 
 import { Api, backOffMs } from "./api.js";
 import { element } from "./elements.js";
+import { whyFailed } from "./failures.js";
 import { dropRefused, forgetToken, keepToken, pageTokens, session } from "./session.js";
 import { onSignedOutElsewhere, signedInName, signInAddress, signOut, takeTokenFromAddress } from "./session.js";
 import { chooseLanguage, Texts } from "./texts.js";
@@ -99,7 +100,7 @@ async function explain(container, texts, error, { refused, notFound }) {
   } else if (error.status === 403 || error.status === 404) {
     showProblem(container, notFound.title, notFound.explanation);
   } else {
-    showProblem(container, texts.say("page.unavailable_title"), texts.say("page.failed", { detail: error.message }), {
+    showProblem(container, texts.say("page.unavailable_title"), whyFailed(texts, error), {
       label: texts.say("page.try_again"),
       onClick: () => location.reload(),
     });
@@ -172,9 +173,7 @@ export function certificateButton(api, texts, recordingId) {
 }
 
 function whyNoCertificate(texts, error) {
-  if (error.status === 401) return texts.say("page.token_refused");
-  if (error.reason === "NOT_ERASED") return texts.say("page.certificate_later");
-  return texts.say("page.failed", { detail: error.message });
+  return error.reason === "NOT_ERASED" ? texts.say("page.certificate_later") : whyFailed(texts, error);
 }
 
 async function showSignOut(texts) {

@@ -79,10 +79,10 @@ class ConsentView {
     this.#showDelivery(this.#texts.say("consent.not_stored"), { retry: true });
   }
 
-  showRefusal(detail) {
+  showRefusal(why) {
     this.#pressed(null);
     this.#later.hidden = this.#isInline;
-    this.#showDelivery(this.#texts.say("consent.refused", { detail }));
+    this.#showDelivery(why);
   }
 
   /** `announce` says why now: "stored" as it was pressed, "changed" by something newer, null where nobody waits. */

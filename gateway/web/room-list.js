@@ -1,6 +1,7 @@
 /** The owner's rooms on the first page: each leads into the call and, once it is opened, to its meetings. */
 
 import { element } from "./elements.js";
+import { whyFailed } from "./failures.js";
 import { RoomMeetings } from "./room-meetings.js";
 
 // As few rooms as these show their meetings at once; of more, only those that somebody opens are asked for.
@@ -50,8 +51,7 @@ export class RoomList {
       // The button may go: the focus goes to what came, or to what is last.
       (this.#list.children[before] ?? this.#list.lastElementChild).querySelector("a").focus();
     } catch (error) {
-      const key = error.isTemporary ? "home.unreachable" : "page.failed";
-      this.#says.textContent = this.#texts.say(key, { detail: error.message });
+      this.#says.textContent = whyFailed(this.#texts, error);
     }
   }
 

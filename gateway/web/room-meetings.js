@@ -1,6 +1,7 @@
 /** The meetings of one room, newest first: asked for when they are opened for the first time, a few at a time. */
 
 import { element } from "./elements.js";
+import { whyFailed } from "./failures.js";
 
 const A_FEW = 5;
 
@@ -49,8 +50,7 @@ export class RoomMeetings {
       this.#offer("home.more_meetings", this.#next !== "");
       return true;
     } catch (error) {
-      const key = error.isTemporary ? "home.unreachable" : "page.failed";
-      this.#says.textContent = this.#texts.say(key, { detail: error.message });
+      this.#says.textContent = whyFailed(this.#texts, error);
       this.#offer("page.try_again", true);
       return false;
     }

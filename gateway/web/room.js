@@ -3,6 +3,7 @@
 import "./call-frame.js";
 import "./recording-consent.js";
 import { Api, backOffMs } from "./api.js";
+import { whyFailed } from "./failures.js";
 import { idFromAddress, showProblem, showSignedIn, startPage } from "./page.js";
 import { dropRefused, keepParticipant, participantTokenOfRoom, signedInTokens } from "./session.js";
 
@@ -116,8 +117,7 @@ function explain(error) {
   if (error.status === 404 || error.status === 400 || error.status === 422) {
     showProblem(notice, texts.say("room.unknown_title", { room: roomName }), texts.say("room.unknown"));
   } else {
-    const explanation = texts.say("page.failed", { detail: error.message });
-    showProblem(notice, texts.say("room.unavailable_title"), explanation, {
+    showProblem(notice, texts.say("room.unavailable_title"), whyFailed(texts, error), {
       label: texts.say("page.try_again"),
       onClick: () => location.reload(),
     });

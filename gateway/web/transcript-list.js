@@ -1,6 +1,7 @@
 /** The owner's transcripts on the first page: the latest ones, or those in which something was said. */
 
 import { element } from "./elements.js";
+import { whyFailed } from "./failures.js";
 import { clock } from "./texts.js";
 
 const LONGEST_QUERY = 300;
@@ -120,8 +121,8 @@ export class TranscriptList {
     try {
       await work();
     } catch (error) {
-      const key = error.isTemporary ? "home.search_unreachable" : "page.failed";
-      this.#parts.found.textContent = this.#texts.say(key, { detail: error.message });
+      const away = error.isTemporary && error.status !== 429;
+      this.#parts.found.textContent = away ? this.#texts.say("home.search_unreachable") : whyFailed(this.#texts, error);
     }
   }
 }

@@ -1,5 +1,6 @@
 /** The transcript page's text: segments as they are heard, then as they were stored, for the owner to edit. */
 
+import { whyFailed } from "./failures.js";
 import { SegmentLine } from "./segment-line.js";
 
 export class TranscriptText {
@@ -104,14 +105,12 @@ export class TranscriptText {
       this.#showLock();
     } catch (error) {
       // Nothing was typed that could be lost.
-      this.#parts.says.textContent = error.isTemporary ? this.#texts.say("home.unreachable") : this.#whyNot(error);
+      this.#parts.says.textContent = error.isTemporary ? whyFailed(this.#texts, error) : this.#whyNot(error);
     }
   }
 
   #whyNot(error) {
     if (error.reason === "TRANSCRIPT_LOCKED") return this.#texts.say("transcript.edit_locked");
-    if (error.status === 401) return this.#texts.say("page.token_refused");
-    if (error.isTemporary) return this.#texts.say("transcript.edit_unreachable");
-    return this.#texts.say("page.failed", { detail: error.message });
+    return error.isTemporary ? this.#texts.say("transcript.edit_unreachable") : whyFailed(this.#texts, error);
   }
 }

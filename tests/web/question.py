@@ -41,8 +41,10 @@ def answers_sent(page: Page) -> list[Request]:
     return sent
 
 
-async def fail_answers(context: BrowserContext, how_often: int, status: int | None = 503) -> None:
-    """Answers fail before they reach the gateway: with a status, or (None) as on a dead line."""
+async def fail_answers(
+    context: BrowserContext, how_often: int, status: int | None = 503, reason: str = "UNAVAILABLE"
+) -> None:
+    """Answers fail before they reach the gateway: with a status and reason, or (None) as on a dead line."""
     left = how_often
 
     async def fail(route: Route) -> None:
@@ -54,7 +56,7 @@ async def fail_answers(context: BrowserContext, how_often: int, status: int | No
         if status is None:
             await route.abort("internetdisconnected")
         else:
-            body = json.dumps({"title": "Unavailable", "status": status, "reason": "UNAVAILABLE"})
+            body = json.dumps({"title": "Refused", "status": status, "reason": reason, "detail": "for programmers"})
             await route.fulfill(status=status, body=body, content_type="application/problem+json")
 
     await context.route("**/v1/meetings/*/consent", fail)

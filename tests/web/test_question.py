@@ -161,14 +161,18 @@ async def test_the_last_of_two_answers_counts_when_the_first_could_not_be_stored
     assert [json.loads(request.post_data or "")["consent_given"] for request in sent] == [True, False]
 
 
-async def test_a_refused_answer_is_not_repeated_and_said(page: Page, context: BrowserContext, any_site: Site) -> None:
-    await fail_answers(context, 1, 403)
+async def test_a_refused_answer_is_not_repeated_and_said_without_what_is_for_programmers(
+    page: Page, context: BrowserContext, any_site: Site
+) -> None:
+    refusals = {"refused_token": (403, "OTHER_MEETING"), "refused_unknown": (404, "MEETING_NOT_FOUND")}
     sent = answers_sent(page)
-    await enter(page, any_site)
-    await question(page).get_by_role("button", name=YES).click()
-    await expect(question(page).get_by_text("Your answer could not be stored")).to_be_visible()
-    await expect(question(page)).to_be_visible()
-    assert len(sent) == 1
+    await page.goto(f"{any_site.room_url}?lang=de")
+    for key, (status, reason) in (refusals | {"refused": (409, "REQUEST_ID_REUSED")}).items():
+        await fail_answers(context, 1, status, reason)
+        await page.get_by_role("dialog").get_by_role("button", name="Ja, Ton speichern").click()
+        said = page.get_by_role("dialog").get_by_role("status")
+        await expect(said).to_have_text(texts("de")["consent"][key])
+    assert len(sent) == 3
 
 
 async def test_a_reload_is_the_same_person_with_the_same_answer(page: Page, any_site: Site) -> None:

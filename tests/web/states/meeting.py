@@ -62,7 +62,7 @@ async def unproven(visit: Visit) -> None:
     await visit.fail("**/certificate", 503)
     await erased(visit)
     await visit.press("Download the certificate")
-    await visit.sees("This did not work")
+    await visit.sees("The service cannot be reached right now.")
 
 
 async def asked(visit: Visit) -> None:
