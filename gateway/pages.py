@@ -2,8 +2,9 @@
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import cast
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -74,11 +75,12 @@ def install(app: FastAPI, taken: set[str]) -> None:
         name = request.path_params["room_name"]
         if name not in taken and _ROOM_NAME.fullmatch(name):
             return _page("room.html")
-        if name in taken or "text/html" not in request.headers.get("accept", ""):
+        if name in taken or not _is_browser(request):
             raise HTTPException(404)
         # Somebody typed it: the room's page says in words that there is no such room.
         return _page("room.html", 404)
 
+    _explain_nowhere(app)
     app.add_route("/docs", docs, include_in_schema=False)
     app.add_route("/", lambda _: _page("home.html"), include_in_schema=False)
     app.add_route("/meetings/{id}", lambda request: _page_of("meeting.html", request), include_in_schema=False)
@@ -87,6 +89,25 @@ def install(app: FastAPI, taken: set[str]) -> None:
     # A third of the bytes on a telephone. Answers of the API go as they are: compressed ones tell of secrets by size.
     app.mount("/static", GZipMiddleware(_Static(directory=WEB), minimum_size=1000), name="static")
     app.add_route("/{room_name}", room, include_in_schema=False)
+
+
+def _explain_nowhere(app: FastAPI) -> None:
+    """Show people a page where there is none; programs, and whoever asks for the API, are told as before."""
+    told = cast(Callable[[Request, Exception], Awaitable[Response]], app.exception_handlers[HTTPException])
+
+    async def explain(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        is_of_api = request.url.path.split("/")[1] == "v1"
+        if error.status_code != 404 or is_of_api or request.scope["type"] != "http" or not _is_browser(request):
+            return await told(request, error)
+        # Perhaps a receipt's link that was cut.
+        return _page("nowhere.html", 404, _SECRET)
+
+    app.add_exception_handler(HTTPException, explain)
+
+
+def _is_browser(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")
 
 
 def _page_of(name: str, request: Request) -> Response:

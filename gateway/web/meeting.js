@@ -12,7 +12,6 @@ const id = idFromAddress();
 const path = `/v1/meetings/${encodeURIComponent(id)}`;
 const texts = await startPage();
 const cards = new Map();
-let isOwner = false;
 let askedForTranscripts = null;
 
 await loadWithToken(byId("notice"), texts, {
@@ -25,13 +24,16 @@ async function show(api, token) {
   const [meeting, consent] = await Promise.all([api.get(path), api.get(`${path}/consent`)]);
   showMeeting(meeting);
   showCounts(consent.counts);
-  await showRecordings(api);
+  byId("no-recordings").textContent = texts.say("meeting.no_recordings");
+  // Whoever is signed in and may see it owns it. Others hear over the line how each recording stands.
+  const isOwner = isSignedIn(token);
+  if (isOwner) await showRecordings(api);
   byId("notice").hidden = true;
   byId("meeting").hidden = false;
   showQuestion(token);
   const handlers = {
     CONSENT: ({ counts }) => showCounts(counts),
-    RECORDING: ({ recording }) => showRecording(api, recording),
+    RECORDING: ({ recording }) => showRecording(api, recording, { isOwner }),
   };
   // Whether the meeting goes on is not told by itself: whoever comes or goes, and every recording, may have ended it.
   const ask = async () => showMeeting(await api.get(path));
@@ -70,21 +72,14 @@ function showCounts(counts) {
   }
 }
 
-/** The owner's are listed with all their times; a participant hears how each stands over the line. */
+/** The owner's are listed with all their times. */
 async function showRecordings(api) {
-  let recordings = [];
-  try {
-    ({ recordings } = await api.get(`/v1/recordings?meeting_id=${encodeURIComponent(id)}`));
-    isOwner = true;
-  } catch (error) {
-    if (error.status !== 403 && error.status !== 401) throw error;
-  }
-  byId("no-recordings").textContent = texts.say("meeting.no_recordings");
+  const { recordings } = await api.get(`/v1/recordings?meeting_id=${encodeURIComponent(id)}`);
   // Newest first is how they are listed, and each is put above those before it.
-  for (const recording of recordings.reverse()) showRecording(api, recording);
+  for (const recording of recordings.reverse()) showRecording(api, recording, { isOwner: true });
 }
 
-function showRecording(api, recording) {
+function showRecording(api, recording, { isOwner }) {
   let card = cards.get(recording.id);
   if (!card) {
     card = new RecordingCard(api, texts, { isOwner });

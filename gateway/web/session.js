@@ -129,9 +129,13 @@ export function participantTokenOfMeeting(meetingId) {
   return browserStore.get(PARTICIPANT + meetingId);
 }
 
-/** Of every meeting that this browser was in. */
+/** Of every meeting that this browser was in, likeliest first: that whose page led here, then the latest. */
 export function participantTokens() {
-  return browserStore.keys(PARTICIPANT).map((key) => browserStore.get(key));
+  const from = /\/meetings\/([\w-]+)/.exec(document.referrer)?.[1];
+  const asked = from && participantTokenOfMeeting(from);
+  const tokens = browserStore.keys(PARTICIPANT).map((key) => browserStore.get(key));
+  tokens.sort((one, other) => (claimsOf(other).iat ?? 0) - (claimsOf(one).iat ?? 0));
+  return [...new Set([asked, ...tokens])];
 }
 
 /** The meeting that a receipt's token is for; null where it is none. */

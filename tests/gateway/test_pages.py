@@ -75,7 +75,22 @@ async def test_a_name_that_can_be_no_room_is_explained_to_people_and_told_to_pro
     assert (page.status_code, page.content) == (404, (WEB / "room.html").read_bytes())
     told = await stack.http.get("/My%20Room", headers={"Accept": "application/json"})
     assert (told.status_code, told.json()["reason"]) == (404, "ROUTE_NOT_FOUND")
-    ours = await stack.http.get("/v1", headers={"Accept": "text/html"})
+
+
+@pytest.mark.parametrize("path", ["/a/b/c", "/weekly/", "/meetings/a.b", "/consent/a/b"])
+async def test_an_address_that_leads_nowhere_is_explained_to_people_and_told_to_programs(
+    stack: Stack, path: str
+) -> None:
+    page = await stack.http.get(path, headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (page.status_code, page.content) == (404, (WEB / "nowhere.html").read_bytes())
+    assert page.headers["referrer-policy"] == "no-referrer"  # it may be a receipt's link that was cut
+    told = await stack.http.get(path, headers={"Accept": "*/*"})
+    assert (told.status_code, told.json()["reason"]) == (404, "ROUTE_NOT_FOUND")
+
+
+@pytest.mark.parametrize("path", ["/v1", "/v1/none", "/v1/meetings/4711/none"])
+async def test_the_api_tells_everybody_as_a_program(stack: Stack, path: str) -> None:
+    ours = await stack.http.get(path, headers={"Accept": "text/html"})
     assert (ours.status_code, ours.json()["reason"]) == (404, "ROUTE_NOT_FOUND")
 
 

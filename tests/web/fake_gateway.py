@@ -250,9 +250,9 @@ class FakeGateway:
         return meeting, claims["sub"]
 
     def _transcript(self, request: Request) -> dict[str, Any]:
-        self._required_claims(request)
+        own = self._required_claims(request).get("meeting_id")
         transcript = self.transcripts.get(request.path_params["id"])
-        if transcript is None:
+        if transcript is None or own not in (None, transcript["meeting_id"]):
             raise Problem(404, "TRANSCRIPT_NOT_FOUND", "no such transcript")
         return transcript
 

@@ -16,10 +16,10 @@ def signed_in_token(sub: str, **claims: str) -> str:
 OWNER_TOKEN = signed_in_token(OWNER)
 
 
-def participant_token(meeting_id: str, participant: str) -> str:
+def participant_token(meeting_id: str, participant: str, issued_at: int = 0) -> str:
     """A token as the gateway issues it when a meeting is opened."""
     claims = {"iss": "assent", "aud": "assent-participant", "sub": participant, "meeting_id": meeting_id}
-    return jwt.encode(claims, SECRET, "HS256")
+    return jwt.encode({**claims, "iat": issued_at}, SECRET, "HS256")
 
 
 def receipt_token(meeting_id: str, participant: str) -> str:

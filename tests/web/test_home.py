@@ -17,6 +17,13 @@ async def test_the_first_page_leads_into_a_room(page: Page, site: Site) -> None:
     assert page.url == site.room_url
 
 
+async def test_an_address_that_leads_nowhere_leads_to_the_first_page(page: Page, site: Site) -> None:
+    await page.goto(f"{site.url}/a/b/c?lang=de")
+    await expect(page.get_by_role("heading", name="Diese Seite gibt es nicht")).to_be_visible()
+    await page.get_by_role("link", name="Zur ersten Seite").click()
+    await page.wait_for_url(f"{site.url}/")
+
+
 async def test_an_owner_sees_rooms_and_transcripts_and_creates_a_room(
     page: Page, site: Site, fake: FakeGateway
 ) -> None:

@@ -148,11 +148,14 @@ async def test_a_participant_follows_the_recordings_too_without_the_owners_proof
     page: Page, site: Site, fake: FakeGateway, meeting: FakeMeeting
 ) -> None:
     fake.recordings["recording-1"] = listed("kept")
+    refused: list[str] = []
+    page.on("response", lambda each: refused.append(each.url) if each.status >= 400 else None)
     await open_page(page, site, fake, participant_token(ID, "ana"))
     await expect(page.locator("#counts dd").first).to_have_text("1")
     await tell(fake, state="erased")
     await expect(way(page).locator(".words")).to_have_text(["Arrived", "Transcribed", "Audio erased"])
     await expect(page.get_by_role("button", name="Download the certificate")).to_have_count(0)
+    assert refused == []
 
 
 async def test_transcripts_that_cannot_be_had_hide_nothing_else(

@@ -68,6 +68,12 @@ async def unreachable(visit: Visit) -> None:
     await visit.sees("This page tries again by itself.")
 
 
+async def nowhere(visit: Visit) -> None:
+    """The address is no page's."""
+    await visit.open("/a/b/c")
+    await visit.sees("There is no such page")
+
+
 def _fill(visit: Visit) -> None:
     fake = visit.fake
     fake.rooms[:] = ["weekly", "a-room-whose-name-is-as-long-as-a-name-may-be-sixty-four-letters"]
@@ -92,4 +98,5 @@ STATES: dict[str, Arrange] = {
     "found": found,
     "not-found": not_found,
     "unreachable": unreachable,
+    "nowhere": nowhere,
 }
