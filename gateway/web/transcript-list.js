@@ -13,6 +13,7 @@ export class TranscriptList {
   #query = "";
   #next = "";
   #asked = 0;
+  #recordings = new Map();
 
   constructor(api, texts) {
     this.#api = api;
@@ -63,8 +64,19 @@ export class TranscriptList {
     // A phone's keyboard curls the quotes that a phrase stands in.
     if (this.#query) parameters.set("query", this.#query.replaceAll(/[“”„«»]/g, '"'));
     if (this.#next) parameters.set("page_token", this.#next);
-    const page = await this.#api.get(`/v1/transcripts?${parameters}`);
+    const [page] = await Promise.all([this.#api.get(`/v1/transcripts?${parameters}`), this.#learnRecordings()]);
     return asked === this.#asked ? page : null;
+  }
+
+  /** When the latest were recorded, and which audio was kept: all at once, and the list does without where it must. */
+  async #learnRecordings() {
+    if (this.#recordings.size > 0) return;
+    try {
+      const { recordings } = await this.#api.get("/v1/recordings?page_size=200");
+      for (const recording of recordings) this.#recordings.set(recording.id, recording);
+    } catch (error) {
+      console.info("the recordings could not be asked for:", error.message);
+    }
   }
 
   #show(page) {
@@ -90,20 +102,27 @@ export class TranscriptList {
 
   #card(transcript) {
     const address = `/transcripts/${encodeURIComponent(transcript.id)}`;
-    const untitled = this.#texts.say("transcript.untitled", { day: this.#texts.day(transcript.created_at) });
+    const recording = this.#recordings.get(transcript.recording_id);
+    const day = this.#texts.day(recording?.recorded_at ?? transcript.created_at);
     const facts = [
+      transcript.title && day,
       this.#texts.say(`transcript.status_${transcript.status}`),
       transcript.duration_ms && clock(transcript.duration_ms),
-      transcript.audio_deleted && this.#texts.say("home.audio_deleted"),
+      this.#audioOf(transcript, recording),
     ];
     const matches = (transcript.matches ?? []).map((match) => element("li", {}, this.#passage(address, match)));
     return element(
       "li",
       {},
-      element("a", { href: address }, transcript.title || untitled),
+      element("a", { href: address }, transcript.title || this.#texts.say("transcript.untitled", { day })),
       element("p", { class: "hint" }, facts.filter(Boolean).join(" · ")),
       matches.length ? element("ul", { class: "matches" }, ...matches) : null,
     );
+  }
+
+  #audioOf(transcript, recording) {
+    if (transcript.audio_deleted) return this.#texts.say("home.audio_deleted");
+    return recording?.state === "kept" && this.#texts.say("meeting.state_kept");
   }
 
   /** Leads to where it was said. */

@@ -3,7 +3,7 @@
 import { element } from "./elements.js";
 import { LiveEvents } from "./live.js";
 import { idFromAddress, loadWithToken, saveFile, startPage } from "./page.js";
-import { isSignedIn, pageTokens, participantTokens } from "./session.js";
+import { claimsOf, isSignedIn, pageTokens, participantTokens } from "./session.js";
 import { clock } from "./texts.js";
 import { TranscriptAudio } from "./transcript-audio.js";
 import { TranscriptText } from "./transcript-text.js";
@@ -17,6 +17,8 @@ const texts = await startPage();
 let transcript;
 let text;
 let audio;
+let meetingId;
+let origin = null;
 
 await loadWithToken(byId("notice"), texts, {
   tokens: [...(await pageTokens()), ...participantTokens()],
@@ -30,6 +32,9 @@ async function show(api, token) {
   const isOwner = isSignedIn(token);
   text = new TranscriptText(api, path, texts, transcript, { isOwner, onPlay: (at) => audio.playFrom(at) });
   audio = new TranscriptAudio(api, texts, transcript, { isOwner, onTime: (at) => text.markSpoken(at) });
+  // Of several meetings that overlap, a participant may see their own.
+  meetingId = claimsOf(token).meeting_id ?? transcript.meeting_id;
+  learnOrigin(api, isOwner);
   byId("notice").hidden = true;
   byId("transcript").hidden = false;
   for (const button of byId("downloads").children) button.addEventListener("click", () => saveText(api, button));
@@ -98,18 +103,36 @@ function showStatus() {
   showFacts();
 }
 
+/** In which room, and when it was recorded, or when the meeting began: the transcript itself may be made days later. */
+async function learnOrigin(api, isOwner) {
+  const asked = await Promise.allSettled([
+    meetingId && api.get(`/v1/meetings/${encodeURIComponent(meetingId)}`),
+    isOwner && api.get(`/v1/recordings/${encodeURIComponent(transcript.recording_id)}`),
+  ]);
+  const [meeting, recording] = asked.map(({ value }) => value || {});
+  const time = recording.recorded_at ?? meeting.start_time ?? transcript.created_at;
+  origin = { room: meeting.room, day: texts.day(time) };
+  showFacts();
+}
+
+function titleOf() {
+  if (transcript.title || !origin) return transcript.title || texts.say("meeting.transcript");
+  return origin.room ? `${origin.room}, ${origin.day}` : texts.say("transcript.untitled", origin);
+}
+
 function showFacts() {
-  const title = transcript.title || texts.say("transcript.untitled", { day: texts.day(transcript.created_at) });
+  const title = titleOf();
   byId("title").textContent = title;
   document.title = title;
   const facts = [
-    transcript.title && texts.day(transcript.created_at),
+    transcript.title && origin?.room,
+    transcript.title && origin?.day,
     transcript.duration_ms && `${texts.say("transcript.duration")} ${clock(transcript.duration_ms)}`,
     transcript.language && `${texts.say("transcript.language")} ${languageName(transcript.language)}`,
   ];
   byId("facts").textContent = facts.filter(Boolean).join(" · ");
-  if (!transcript.meeting_id) return;
-  const meeting = element("a", { href: `/meetings/${encodeURIComponent(transcript.meeting_id)}` });
+  if (!meetingId) return;
+  const meeting = element("a", { href: `/meetings/${encodeURIComponent(meetingId)}` });
   meeting.textContent = texts.say("transcript.meeting");
   byId("facts").append(" · ", meeting);
 }

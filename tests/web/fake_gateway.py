@@ -56,6 +56,7 @@ class FakeGateway:
             Route("/v1/meetings/{id}/consent/receipt", self.get_receipt),
             Route("/v1/notices/{hash}", self.get_notice),
             Route("/v1/recordings", self.list_recordings),
+            Route("/v1/recordings/{id}", self.get_recording),
             Route("/v1/recordings/{id}/certificate", self.get_certificate),
             Route("/v1/transcripts", self.list_transcripts),
             Route("/v1/transcripts/{id}", self.get_transcript),
@@ -164,9 +165,15 @@ class FakeGateway:
 
     async def list_recordings(self, request: Request) -> Response:
         self._require_owner(request)
-        wanted = request.query_params["meeting_id"]
-        found = [each for each in self.recordings.values() if each["meeting_id"] == wanted]
+        wanted = request.query_params.get("meeting_id")
+        found = [each for each in self.recordings.values() if wanted in (None, each["meeting_id"])]
         return page_of("recordings", found, request)
+
+    async def get_recording(self, request: Request) -> Response:
+        self._require_owner(request)
+        if request.path_params["id"] not in self.recordings:
+            raise Problem(404, "RECORDING_NOT_FOUND", "no such recording")
+        return JSONResponse(self.recordings[request.path_params["id"]])
 
     async def get_certificate(self, request: Request) -> Response:
         self._require_owner(request)

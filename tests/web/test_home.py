@@ -5,6 +5,7 @@ from playwright.async_api import Locator, Page, expect
 from tests.web.conftest import Site
 from tests.web.fake_gateway import FakeGateway
 from tests.web.fake_meeting import FakeMeeting
+from tests.web.recordings import listed
 from tests.web.speech import transcript
 from tests.web.visit import hold_token
 
@@ -28,12 +29,22 @@ async def test_an_owner_sees_rooms_and_transcripts_and_creates_a_room(
     page: Page, site: Site, fake: FakeGateway
 ) -> None:
     fake.transcripts["transcript-1"] = transcript("transcript-1", "completed", title="Kitchen", audio_deleted=True)
+    fake.transcripts["transcript-2"] = transcript("transcript-2", "completed", recording_id="recording-2")
+    fake.recordings["recording-2"] = listed("kept", "recording-2", recorded_at="2026-11-21T23:59:00Z")
+    fake.transcripts["transcript-3"] = transcript("transcript-3", "completed", recording_id="recording-3")
     await page.goto(site.url)
     await page.get_by_label("Access token").fill(site.owner_token)
     await page.get_by_role("button", name="Continue").click()
     await expect(page.get_by_role("link", name="weekly")).to_have_attribute("href", "/weekly")
     await expect(page.get_by_role("link", name="Kitchen")).to_have_attribute("href", "/transcripts/transcript-1")
-    await expect(page.get_by_text("Complete · 0:15 · Audio erased")).to_be_visible()
+    # When it was recorded, where that is known; else when it arrived.
+    await expect(page.locator("#transcripts > li")).to_have_text(
+        [
+            "Kitchen22 Nov 2026, 10:31 · Complete · 0:15 · Audio erased",
+            "Transcript of 21 Nov 2026, 23:59Complete · 0:15 · Audio kept",
+            "Transcript of 22 Nov 2026, 10:31Complete · 0:15",
+        ]
+    )
     await page.get_by_label("New room").fill("weekly")
     await page.get_by_role("button", name="Create the room").click()
     await expect(page.get_by_text("There is already a room with this name.")).to_be_visible()

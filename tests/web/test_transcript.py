@@ -8,7 +8,9 @@ from playwright.async_api import Page, expect
 from tests.eventually import eventually
 from tests.web.conftest import Site
 from tests.web.fake_gateway import FakeGateway
+from tests.web.fake_meeting import FakeMeeting
 from tests.web.fake_tokens import participant_token
+from tests.web.recordings import listed
 from tests.web.speech import WORDS, mp3, segments, stored, transcript
 
 ID = "transcript-1"
@@ -131,8 +133,10 @@ async def test_audio_erased_while_it_plays_is_let_go(page: Page, site: Site, fak
 
 async def test_erased_audio_is_said_and_proven(page: Page, site: Site, fake: FakeGateway) -> None:
     fake.transcripts[ID] = transcript(ID, "completed", audio_deleted=True)
-    fake.recordings["recording-1"] = {"id": "recording-1", "meeting_id": "meeting-1", "state": "erased"}
+    fake.recordings["recording-1"] = listed("erased")
+    fake.meetings["meeting-1"] = FakeMeeting("meeting-1", "weekly", "")
     await open_transcript(page, site)
+    await expect(page.get_by_role("heading", name="weekly, 22 Nov 2026, 10:01")).to_be_visible()
     await expect(page.get_by_text("The audio was erased.")).to_be_visible()
     async with page.expect_download() as downloading:
         await page.get_by_role("button", name="Download the certificate").click()
@@ -225,7 +229,7 @@ async def test_who_was_in_the_meeting_needs_no_other_token(page: Page, site: Sit
     page.on("response", lambda each: heard.append(each.status) if each.url.endswith(f"/v1/transcripts/{ID}") else None)
     # The likeliest is tried first: of the meeting whose page led here, or else of the latest.
     await page.goto(f"{site.url}/transcripts/{ID}", referer=f"{site.url}/meetings/{meeting.id}")
-    await expect(page.get_by_text(WORDS[0][2])).to_be_visible()
+    await expect(page.get_by_role("heading", name="weekly, 22 Nov 2026, 10:00")).to_be_visible()
     await keep(page, meeting.id, participant_token(meeting.id, "ana", issued_at=6))
     await page.goto(f"{site.url}/transcripts/{ID}")
     await expect(page.get_by_text(WORDS[0][2])).to_be_visible()
