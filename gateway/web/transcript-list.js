@@ -14,6 +14,7 @@ export class TranscriptList {
   #next = "";
   #asked = 0;
   #recordings = new Map();
+  #nextRecordings = "";
 
   constructor(api, texts) {
     this.#api = api;
@@ -68,12 +69,14 @@ export class TranscriptList {
     return asked === this.#asked ? page : null;
   }
 
-  /** When the latest were recorded, and which audio was kept: all at once, and the list does without where it must. */
+  /** When they were recorded, and which audio was kept: the next page of them, and the list does without where it must. */
   async #learnRecordings() {
-    if (this.#recordings.size > 0) return;
+    if (this.#nextRecordings === null) return;
+    const parameters = new URLSearchParams(this.#nextRecordings && { page_token: this.#nextRecordings });
     try {
-      const { recordings } = await this.#api.get("/v1/recordings?page_size=200");
+      const { recordings, next_page_token: next } = await this.#api.get(`/v1/recordings?${parameters}`);
       for (const recording of recordings) this.#recordings.set(recording.id, recording);
+      this.#nextRecordings = next || null;
     } catch (error) {
       console.info("the recordings could not be asked for:", error.message);
     }
