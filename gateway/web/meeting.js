@@ -4,6 +4,7 @@ import "./recording-consent.js";
 import { element } from "./elements.js";
 import { LiveEvents } from "./live.js";
 import { idFromAddress, loadWithToken, startPage } from "./page.js";
+import { historyButton } from "./proofs.js";
 import { RecordingCard } from "./recording-card.js";
 import { isSignedIn, pageTokens, participantTokenOfMeeting } from "./session.js";
 
@@ -28,6 +29,7 @@ async function show(api, token) {
   // Whoever is signed in and may see it owns it. Others hear over the line how each recording stands.
   const isOwner = isSignedIn(token);
   if (isOwner) await showRecordings(api);
+  if (isOwner && byId("history").hidden) showHistory(api);
   byId("notice").hidden = true;
   byId("meeting").hidden = false;
   showQuestion(token);
@@ -70,6 +72,11 @@ function showCounts(counts) {
     // Only what changed is news to whoever listens to the page.
     if (number.textContent !== count) number.textContent = count;
   }
+}
+
+function showHistory(api) {
+  byId("history").prepend(historyButton(api, texts, id));
+  byId("history").hidden = false;
 }
 
 /** The owner's are listed with all their times. */

@@ -155,27 +155,6 @@ export function saveFile(blob, name) {
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }
 
-/** Fetches a recording's certificate of erasure, and says below the button why there is none. */
-export function certificateButton(api, texts, recordingId) {
-  const button = element("button", { type: "button" }, texts.say("page.certificate"));
-  const said = element("p", { class: "hint", role: "status" });
-  button.addEventListener("click", async () => {
-    said.textContent = "";
-    try {
-      const { certificate } = await api.get(`/v1/recordings/${encodeURIComponent(recordingId)}/certificate`);
-      // Bare, as whoever verifies it expects it.
-      saveFile(new Blob([certificate], { type: "application/jose" }), `certificate-${recordingId}.jws`);
-    } catch (error) {
-      said.textContent = whyNoCertificate(texts, error);
-    }
-  });
-  return element("div", { class: "certificate" }, button, said);
-}
-
-function whyNoCertificate(texts, error) {
-  return error.reason === "NOT_ERASED" ? texts.say("page.certificate_later") : whyFailed(texts, error);
-}
-
 async function showSignOut(texts) {
   const button = document.querySelector("#sign-out");
   if (!button || (await pageTokens()).length === 0) return;

@@ -1,7 +1,7 @@
 /** One recording on the meeting's page: the way it has gone, where it stands, and what came of it. */
 
 import { element, symbol } from "./elements.js";
-import { certificateButton } from "./page.js";
+import { certificateButton } from "./proofs.js";
 
 const STEPS = ["arrived", "transcribed", "settled"];
 // At which of the steps a recording stands, by its state, and how it fares there.

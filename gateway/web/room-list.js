@@ -2,6 +2,7 @@
 
 import { element } from "./elements.js";
 import { whyFailed } from "./failures.js";
+import { RoomAddress } from "./room-address.js";
 import { RoomMeetings } from "./room-meetings.js";
 
 // As few rooms as these show their meetings at once; of more, only those that somebody opens are asked for.
@@ -36,7 +37,7 @@ export class RoomList {
   /** A room that was just created; the focus goes to it, since whoever made it wants to go in. */
   add(room) {
     if (this.#names.has(room.name)) return;
-    const card = this.#card(room, false);
+    const card = this.#card(room, { isNew: true });
     this.#list.prepend(card);
     this.#none.hidden = true;
     card.querySelector("a").focus();
@@ -63,15 +64,16 @@ export class RoomList {
     this.#next = next;
     // One that was created a moment ago is there already.
     const unknown = rooms.filter(({ name }) => !this.#names.has(name));
-    this.#list.append(...unknown.map((room) => this.#card(room, opensThem)));
+    this.#list.append(...unknown.map((room) => this.#card(room, { isOpen: opensThem })));
     this.#more.hidden = !next;
   }
 
-  #card({ name }, isOpen) {
+  #card({ name }, { isOpen = false, isNew = false }) {
     this.#names.add(name);
     const link = element("a", { href: `/${encodeURIComponent(name)}` }, name);
     const meetings = new RoomMeetings(this.#api, this.#texts, name);
     if (isOpen) meetings.element.open = true;
-    return element("li", {}, link, meetings.element);
+    const address = new RoomAddress(this.#texts, name, { isNew });
+    return element("li", {}, link, address.button, address.box, meetings.element);
   }
 }

@@ -2,7 +2,7 @@
 
 import { backOffMs } from "./api.js";
 import { element } from "./elements.js";
-import { certificateButton } from "./page.js";
+import { certificateButton } from "./proofs.js";
 import { Waveform } from "./waveform.js";
 
 export class TranscriptAudio {

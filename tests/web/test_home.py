@@ -52,6 +52,22 @@ async def test_an_owner_sees_rooms_and_transcripts_and_creates_a_room(
     await page.get_by_role("button", name="Create the room").click()
     await expect(page.get_by_role("link", name="monthly")).to_be_focused()
     assert fake.rooms == ["weekly", "monthly"]
+    await expect(page.get_by_text("Send this address to the people who should take part.")).to_be_visible()
+    await expect(page.get_by_text(f"{site.url}/monthly")).to_be_visible()
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await page.get_by_role("button", name="Copy the address of monthly").click()
+    await expect(page.get_by_text("Copied.")).to_be_visible()
+    assert await page.evaluate("navigator.clipboard.readText()") == f"{site.url}/monthly"
+
+
+async def test_an_address_that_the_page_may_not_copy_is_selected(page: Page, site: Site) -> None:
+    # As where the pages come without TLS.
+    await page.add_init_script("delete Navigator.prototype.clipboard")
+    await hold_token(page, site.url, site.owner_token)
+    await page.goto(site.url)
+    await page.get_by_role("button", name="Copy the address of weekly").click()
+    await expect(page.get_by_text("the address is selected")).to_be_visible()
+    assert (await page.evaluate("getSelection().toString()")).strip() == site.room_url
 
 
 async def test_signing_out_forgets_the_token(page: Page, site: Site) -> None:

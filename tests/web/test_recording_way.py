@@ -80,6 +80,10 @@ async def test_a_recordings_way_is_followed_to_its_certificate(
     async with page.expect_download() as downloading:
         await page.get_by_role("button", name="Download the certificate").click()
     assert (await downloading.value).suggested_filename == "certificate-recording-1.jws"
+    await page.route("**/consent/history?format=jsonl", lambda route: route.fulfill(body="{}\n"))
+    async with page.expect_download() as downloading:
+        await page.get_by_role("button", name="Download the history of answers").click()
+    assert (await downloading.value).suggested_filename == "consent-history-meeting-1.jsonl"
 
 
 async def stands(page: Page, wanted: tuple[tuple[str, ...], int]) -> bool:
@@ -154,7 +158,7 @@ async def test_a_participant_follows_the_recordings_too_without_the_owners_proof
     await expect(page.locator("#counts dd").first).to_have_text("1")
     await tell(fake, state="erased")
     await expect(way(page).locator(".words")).to_have_text(["Arrived", "Transcribed", "Audio erased"])
-    await expect(page.get_by_role("button", name="Download the certificate")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Download")).to_have_count(0)
     assert refused == []
 
 

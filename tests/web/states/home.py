@@ -38,6 +38,16 @@ async def rooms(visit: Visit) -> None:
     await visit.sees("Under way", "There has been no meeting here yet.", "Kitchen")
 
 
+async def created(visit: Visit) -> None:
+    """A room was just created, and its address cannot be copied by the page."""
+    await visit.page.add_init_script("delete Navigator.prototype.clipboard")
+    await visit.open("/", visit.site.owner_token)
+    await visit.page.get_by_label("New room").fill("monthly")
+    await visit.press("Create the room")
+    await visit.press("Copy the address of monthly")
+    await visit.sees("Send this address", "the address is selected")
+
+
 async def taken(visit: Visit) -> None:
     """A room cannot be created, and a room's meetings cannot be had."""
     await visit.fail("**/v1/rooms/weekly/meetings?*", 503)
@@ -94,6 +104,7 @@ STATES: dict[str, Arrange] = {
     "refused": refused,
     "new": new,
     "rooms": rooms,
+    "created": created,
     "taken": taken,
     "found": found,
     "not-found": not_found,
