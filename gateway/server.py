@@ -44,6 +44,8 @@ class HttpServer:
         # Connections inherit it. The kernel would take four megabytes for a slow reader: audio that may be erased
         # before it is heard.
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT_BYTES)
+        # asyncio's own loop sets it on no socket of others' making: a body would wait 40 ms for its head's receipt.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port: int = self._socket.getsockname()[1]
         self._server = _Uvicorn(
             uvicorn.Config(

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -141,6 +142,14 @@ async def test_an_idle_connection_keeps_nothing_of_what_was_asked() -> None:
             pass
         connection = next(iter(server._server.server_state.connections))
         assert [vars(connection)[name] for name in ("scope", "headers", "cycle")] == [None] * 3
+
+
+async def test_a_body_does_not_wait_until_its_head_was_received() -> None:
+    async with asking(Large(1)) as (server, reader):
+        await reader.readexactly(1)
+        connection = next(iter(server._server.server_state.connections))
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def leave_before_all_is_answered() -> None:
