@@ -66,7 +66,8 @@ def provision(cloud: Cloud, prefix: str = "assent", given: Mapping[str, str] | N
 
 
 def _make_bucket(s3: Any, name: str, region: str) -> None:
-    if name in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}:
+    with contextlib.suppress(s3.exceptions.ClientError):
+        s3.head_bucket(Bucket=name)
         return
     place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     s3.create_bucket(Bucket=name, **place)

@@ -70,7 +70,9 @@ class Postgres(Part):
         `role` is a service's role that may connect to it besides the superuser.
         """
         name = f"fresh_{secrets.token_hex(6)}"
-        statements = [f'CREATE DATABASE "{name}" TEMPLATE "{template}"', f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC']
+        # The files as they are: through the log, as a server does it by itself, takes four times as long.
+        create = f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY'
+        statements = [create, f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC']
         if role is not None:
             statements.append(f'GRANT CONNECT ON DATABASE "{name}" TO "{role}"')
         self.execute(statements)
