@@ -15,11 +15,16 @@ from typing import Self
 from chassis.errors import ResourceExhausted
 from gateway.settings import Settings
 
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 MOST_KEPT = 100_000
 """Of those who asked lately; whoever asked longest ago is forgotten first."""
 _MINUTE = 60.0
-_HOUSEHOLD = 64
-"""Bits of an IPv6 address that name whose it is: each customer has all the addresses behind them."""
+_HOUSEHOLD, _SITE = 64, 48
+"""Bits of an IPv6 address that name whose it is: each customer has all the addresses behind the first, some those
+behind the second as well."""
+_HOUSEHOLDS_A_SITE = 16
+"""As many may ask as often as they may; whoever has 65,536 networks of their own does not get as many buckets."""
 
 
 class TooManyRequests(ResourceExhausted):
@@ -62,42 +67,60 @@ class Limit:
             del self._buckets[who]
 
 
+class AddressLimit:
+    """So many requests a minute from each household, and from a whole site what some of them may ask."""
+
+    def __init__(self, a_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._households = Limit(a_minute, clock)
+        self._sites = Limit(a_minute * _HOUSEHOLDS_A_SITE, clock)
+
+    def take(self, address: str | None) -> None:
+        """One request from this address. Raises TooManyRequests."""
+        found = _public(address)
+        if found is None:
+            return
+        self._households.take(_network(found, _HOUSEHOLD))
+        # After it: who is refused there takes nothing from their neighbours.
+        if found.version == 6:
+            self._sites.take(_network(found, _SITE))
+
+
 @dataclass(frozen=True)
 class Limits:
     """Of what is limited."""
 
-    openings: Limit
-    sign_ins: Limit
+    openings: "AddressLimit"
+    sign_ins: "AddressLimit"
     answers: Limit
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """As the operator set them."""
         openings = settings.openings_per_minute
-        return cls(Limit(openings), Limit(openings), Limit(settings.answers_per_minute))
+        return cls(AddressLimit(openings), AddressLimit(openings), Limit(settings.answers_per_minute))
 
     def opening(self, address: str | None) -> None:
         """Somebody at this address opens a meeting. Raises TooManyRequests."""
-        if who := household(address):
-            self.openings.take(who)
+        self.openings.take(address)
 
     def sign_in(self, address: str | None) -> None:
         """Somebody at this address signs in, which keeps nobody out of meetings. Raises TooManyRequests."""
-        if who := household(address):
-            self.sign_ins.take(who)
+        self.sign_ins.take(address)
 
     def answer(self, meeting_id: str, participant_id: str) -> None:
         """Somebody answers in a meeting. Raises TooManyRequests."""
         self.answers.take(f"{meeting_id} {participant_id}")
 
 
-def household(address: str | None) -> str | None:
-    """Whose address that is; None where it tells nothing, as a proxy's or a machine's own in the same network."""
+def _public(address: str | None) -> _Address | None:
+    """None where it tells nothing, as a proxy's or a machine's own in the same network."""
     try:
         found = ipaddress.ip_address(address or "")
     except ValueError:
         return None
     found = getattr(found, "ipv4_mapped", None) or found
-    if not found.is_global:
-        return None
-    return str(found if found.version == 4 else ipaddress.ip_network((found, _HOUSEHOLD), strict=False))
+    return found if found.is_global else None
+
+
+def _network(address: _Address, bits: int) -> str:
+    return str(address if address.version == 4 else ipaddress.ip_network((address, bits), strict=False))

@@ -1,7 +1,7 @@
 """How often somebody may ask."""
 
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from typing import Any
 
 import httpx
@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.__main__ import application
-from gateway.limits import Limit, TooManyRequests, household
+from gateway.limits import AddressLimit, Limit, TooManyRequests
 from gateway.server import HttpServer
 from gateway.settings import Settings
 from tests.gateway.conftest import Stack, bearer
@@ -72,17 +72,40 @@ def test_what_is_kept_is_bounded_and_a_minute_old_at_most() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "whose"),
+    ("one", "other", "are_one"),
     [
-        ("93.184.216.34", "93.184.216.34"),
-        ("::ffff:93.184.216.34", "93.184.216.34"),
-        ("2606:2800:220:1:248:1893:25c8:1946", "2606:2800:220:1::/64"),
-        ("2606:2800:220:1:ffff::1", "2606:2800:220:1::/64"),
-        *((one, None) for one in ("127.0.0.1", "10.1.2.3", "192.168.0.1", "fd00::1", "::1", "unix:", "", None)),
+        ("93.184.216.34", "93.184.216.34", True),
+        ("93.184.216.34", "::ffff:93.184.216.34", True),
+        ("93.184.216.34", "93.184.216.35", False),
+        ("2606:2800:220:1:248:1893:25c8:1946", "2606:2800:220:1:ffff::1", True),
+        ("2606:2800:220:1::1", "2606:2800:220:2::1", False),
+        *((one, one, False) for one in ("127.0.0.1", "10.1.2.3", "192.168.0.1", "fd00::1", "::1", "unix:", "", None)),
     ],
 )
-def test_an_address_tells_whose_it_is_or_nothing(address: str | None, whose: str | None) -> None:
-    assert household(address) == whose
+def test_an_address_tells_whose_it_is_or_nothing(one: str | None, other: str | None, are_one: bool) -> None:
+    limit = AddressLimit(1, Clock())
+    limit.take(one)
+    with pytest.raises(TooManyRequests) if are_one else nullcontext():
+        limit.take(other)
+
+
+def test_whoever_has_thousands_of_networks_may_not_ask_thousands_of_times_as_often() -> None:
+    limit = AddressLimit(2, Clock())
+    for number in range(32):
+        limit.take(f"2606:2800:220:{number:x}::1")
+    with pytest.raises(TooManyRequests):
+        limit.take("2606:2800:220:ffff::1")
+    limit.take("2606:2800:221::1")
+
+
+def test_who_is_refused_takes_nothing_from_their_neighbours() -> None:
+    limit = AddressLimit(1, Clock())
+    limit.take("2606:2800:220:1::1")
+    for _ in range(100):
+        with pytest.raises(TooManyRequests):
+            limit.take("2606:2800:220:1::1")
+    for number in range(2, 17):
+        limit.take(f"2606:2800:220:{number:x}::1")
 
 
 @pytest.fixture
@@ -143,4 +166,4 @@ async def test_whoever_is_no_trusted_proxy_cannot_say_for_whom_they_ask(stack: S
     for _ in range(3):
         reply = await stack.http.post("/v1/rooms/free/meeting", headers={"X-Forwarded-For": "93.184.216.36"})
         assert reply.status_code == 200
-    assert not stack.app.state.parts.limits.openings._buckets
+    assert not stack.app.state.parts.limits.openings._households._buckets
