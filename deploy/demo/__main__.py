@@ -40,9 +40,8 @@ def run(screen: Screen) -> None:
     second, refused, agreed = story.tell()
     with screen.step("6. See for yourself"):
         show_pages(story.owner, second, (refused, agreed), screen)
-        screen.say("Anybody may open a room. The owner signs in on the first page, as owner-demo, or opens this:")
-        screen.line(f"{story.owner.url}/transcripts/{agreed.transcript['id']}#token={variables['ASSENT_OWNER_TOKEN']}")
-        screen.say("Ben may still change his mind (in another browser); then this audio is erased too:")
+        screen.say("Anybody may open a room. For the other pages sign in as owner-demo: all of this is the owner's.")
+        screen.say("Ben may still change his mind: open his page in another browser, and that audio is erased too.")
         screen.line(f"{story.owner.url}/meetings/{second.meeting_id}#token={second.ben.assent.token}")
     screen.total()
     screen.line("The stack goes on running. Stop it with: make down")

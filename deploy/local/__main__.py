@@ -30,7 +30,9 @@ def up(stack: Stack) -> int:
         if line.state == "yours":
             print(f"{line.part:<15} yours  {line.address:<22} {line.log}")
     gateway = stack.up()["ASSENT_GATEWAY_URL"]
-    print(f"\nAssent answers at {gateway}; its variables are in {stack.run_dir.path / 'stack.env'}")
+    print(f"\nOpen {gateway} and sign in; the demo's owner is owner-demo.")
+    print(f"Its variables, for programs, are in {stack.run_dir.path / 'stack.env'}.")
+    print("`make demo` plays a meeting, `make status` shows every part and its log, `make down` stops them.")
     return 0
 
 
