@@ -1,11 +1,11 @@
 /** The page behind a receipt's link: what was asked and answered, the question again to change it, and the proof. */
 
 import "./recording-consent.js";
-import { persistently } from "./api.js";
+import { Api, persistently } from "./api.js";
 import { element, symbol } from "./elements.js";
 import { whyFailed } from "./failures.js";
 import { idFromAddress, loadWithToken, saveFile, showProblem, startPage } from "./page.js";
-import { meetingOfReceipt } from "./session.js";
+import { meetingOfReceipt, participantTokenOfMeeting } from "./session.js";
 
 const byId = (id) => document.querySelector(`#${id}`);
 const token = idFromAddress();
@@ -34,6 +34,19 @@ async function load(api) {
   question.token = token;
   byId("notice").hidden = true;
   byId("receipt").hidden = false;
+  await showAudio().catch((error) => console.info("what became of the audio could not be asked:", error.message));
+}
+
+/** What became of the audio: a receipt's link does not open that, but what this browser took part with does. */
+async function showAudio() {
+  const participant = participantTokenOfMeeting(meetingId);
+  if (!participant) return;
+  const api = new Api({ token: participant });
+  const { transcripts } = await api.get(`/v1/transcripts?meeting_id=${encodeURIComponent(meetingId)}`);
+  const isErased = transcripts.length > 0 && transcripts.every((transcript) => transcript.audio_deleted);
+  byId("erased").textContent = isErased ? texts.say("receipt.erased") : "";
+  byId("became").querySelector("a").href = `/meetings/${encodeURIComponent(meetingId)}`;
+  byId("became").hidden = transcripts.length === 0;
 }
 
 function showAnswer(answer) {
@@ -106,8 +119,13 @@ function showReceipt({ receipt, jws }, { revision }) {
   byId("content").textContent = JSON.stringify(receipt, null, 2);
   byId("download").disabled = false;
   // Bare, as whoever verifies it expects it.
-  byId("download").onclick = () => saveFile(new Blob([jws], { type: "application/jose" }), `receipt-${revision}.jws`);
+  byId("download").onclick = () => saveFile(new Blob([jws], { type: "application/jose" }), nameOf(receipt.meeting, revision));
   byId("proof").hidden = false;
+}
+
+/** One for each answer, in each meeting: `receipt-weekly-2026-11-22-1000-5.jws`, in UTC. */
+function nameOf({ room, opened_at: opened }, revision) {
+  return `receipt-${room}-${opened.slice(0, 16).replace("T", "-").replace(":", "")}-${revision}.jws`;
 }
 
 /** What the operator says about the audio, in the operator's words; what they said nothing about is left out. */

@@ -14,6 +14,13 @@ byId("enter").addEventListener("submit", (event) => {
   location.assign(`/${encodeURIComponent(byId("enter-name").value)}`);
 });
 
+for (const input of [byId("enter-name"), byId("create-name")]) {
+  // Instead of the browser's own words, which do not say what is wrong.
+  input.addEventListener("input", () => {
+    input.setCustomValidity(input.validity.patternMismatch ? texts.say("home.invalid") : "");
+  });
+}
+
 showSignInFailure();
 
 await loadWithToken(byId("notice"), texts, {

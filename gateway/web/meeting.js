@@ -62,6 +62,8 @@ function showMeeting(meeting) {
   document.title = title;
   byId("status").textContent = texts.say(meeting.is_active ? "meeting.active" : "meeting.ended");
   byId("status").dataset.state = meeting.is_active ? "active" : "ended";
+  const present = texts.say(meeting.is_active ? "meeting.present" : "meeting.were_present");
+  if (byId("present").textContent !== present) byId("present").textContent = present;
   const room = element("a", { href: `/${encodeURIComponent(meeting.room)}` }, texts.say("meeting.open_room"));
   byId("facts").replaceChildren(texts.say("meeting.started_at", { day: texts.day(meeting.start_time) }), " · ", room);
 }

@@ -130,7 +130,7 @@ async def test_an_answer_is_changed_by_its_receipt_and_the_new_one_saved(visit: 
     await expect(page.get_by_text("You said no to storing the audio")).to_be_visible()
     await expect(page.get_by_role("button", name=NO)).to_be_focused()
     await expect(page.get_by_role("button", name="Download the receipt")).to_be_enabled()
-    await downloaded_by(page, "Download the receipt", "receipt-1.jws")
+    await downloaded_by(page, "Download the receipt", "receipt-weekly-2026-11-22-1000-1.jws")
 
 
 async def test_the_call_is_joined_again(visit: Visit) -> None:

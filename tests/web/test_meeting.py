@@ -76,10 +76,12 @@ async def test_a_meeting_that_ends_is_shown_to_have_ended(
 ) -> None:
     await page.goto(f"{site.url}/meetings/{ID}#token={site.owner_token}")
     await expect(page.get_by_text("Under way")).to_be_visible()
+    await expect(page.get_by_text("Present", exact=True)).to_be_visible()
     await eventually(lambda: connected(fake))
     meeting.is_active = False
     await fake.emit(ID, "RECORDING", recording=recording("discovered"))
     await expect(page.get_by_text("Ended")).to_be_visible()
+    await expect(page.get_by_text("Were present")).to_be_visible()
 
 
 async def test_somebody_elses_meeting_is_explained(page: Page, site: Site, meeting: FakeMeeting) -> None:

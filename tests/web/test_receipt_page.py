@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.web.fake_gateway import FakeGateway
 from tests.web.fake_meeting import VERSION, Answered, FakeMeeting
 from tests.web.fake_tokens import participant_token, receipt_token
 from tests.web.question import NO, YES, answers_sent, enter, fail_answers, question
+from tests.web.speech import transcript
 from tests.web.test_texts import LANGUAGES
 
 ID = "meeting-1"
@@ -37,7 +39,7 @@ async def downloaded(page: Page) -> str:
     async with page.expect_download() as downloading:
         await page.get_by_role("button", name="Download the receipt").click()
     download = await downloading.value
-    assert download.suggested_filename.endswith(".jws")
+    assert re.fullmatch(r"receipt-weekly-2026-11-22-1000-\d+\.jws", download.suggested_filename)
     return await asyncio.to_thread(Path(await download.path()).read_text)
 
 
@@ -173,6 +175,25 @@ async def test_c4_an_answer_that_somebody_else_could_not_send_is_not_sent_as_thi
     assert "ben" not in meeting.answers
     await page.goto(link(site, "ben"))
     await expect(page.get_by_text("You said no to storing the audio")).to_be_visible()
+
+
+async def test_who_took_part_in_this_browser_is_told_what_became_of_the_audio(
+    page: Page, site: Site, fake: FakeGateway, meeting: FakeMeeting
+) -> None:
+    await page.goto(link(site))
+    await expect(page.locator("#proof")).to_be_visible()
+    led = page.get_by_role("link", name="What became of the recordings")
+    await expect(led).to_be_hidden()
+    key, token = f"assent.participant.{ID}", participant_token(ID, "ana")
+    await page.evaluate("([key, token]) => localStorage.setItem(key, token)", [key, token])
+    fake.transcripts["first"] = transcript("first", "completed", audio_deleted=True)
+    fake.transcripts["second"] = transcript("second", "queued")
+    await page.reload()
+    await expect(led).to_have_attribute("href", f"/meetings/{ID}")
+    await expect(page.get_by_text("has been erased")).to_be_hidden()
+    fake.transcripts["second"]["audio_deleted"] = True
+    await page.reload()
+    await expect(page.get_by_text("The audio that was recorded has been erased.")).to_be_visible()
 
 
 async def test_the_room_leads_to_it_once_there_is_an_answer(page: Page, any_site: Site) -> None:

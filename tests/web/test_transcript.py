@@ -199,6 +199,7 @@ async def test_markup_in_titles_and_words_is_text(page: Page, site: Site, fake: 
 async def test_without_a_token_it_asks_for_one(page: Page, site: Site, fake: FakeGateway) -> None:
     fake.transcripts[ID] = transcript(ID, "completed", audio_deleted=True)
     await page.goto(f"{site.url}/transcripts/{ID}")
+    await expect(page.get_by_text("open this page in the browser that you used then")).to_be_visible()
     await page.get_by_label("Access token").fill("not.a.token")
     await page.get_by_role("button", name="Continue").click()
     await expect(page.get_by_text("this token is not valid.")).to_be_visible()

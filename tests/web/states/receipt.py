@@ -1,19 +1,26 @@
 """The page behind a receipt's link."""
 
+import json
+
 from playwright.async_api import expect
 
 from tests.web.fake_meeting import VERSION, Answered, FakeMeeting
-from tests.web.fake_tokens import receipt_token
+from tests.web.fake_tokens import participant_token, receipt_token
 from tests.web.question import NO, fail_answers
+from tests.web.speech import transcript
 from tests.web.visit import Arrange, Visit
 
 ID = "meeting-1"
 
 
 async def answered(visit: Visit) -> None:
-    """With everything that can be opened opened."""
+    """In the browser that was in the meeting, whose audio is erased, with everything that can be opened opened."""
+    visit.fake.transcripts["transcript-1"] = transcript("transcript-1", "completed", audio_deleted=True)
+    key, token = f"assent.participant.{ID}", participant_token(ID, "ana")
+    held = f"localStorage.setItem({json.dumps(key)}, {json.dumps(token)})"
+    await visit.page.add_init_script(f"if (location.origin === {json.dumps(visit.site.url)}) {held}")
     await _open(visit, "ana")
-    await visit.sees("You said yes to storing the audio")
+    await visit.sees("You said yes to storing the audio", "has been erased")
     await expect(visit.page.locator("#proof")).to_be_visible()
     for summary in await visit.page.locator("summary").all():
         await summary.click()
