@@ -18,6 +18,26 @@ from tests.web.fake_tokens import OWNER_TOKEN
 from tests.web.visit import Visit
 from tests.web.whereby_room import WherebyRoom
 
+# What Playwright switches off, as far as it concerns Chromium.
+PLAYWRIGHTS = (
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsUpgrades",
+    "HttpsFirstBalancedModeAutoEnable",
+    "LensOverlay",
+    "MediaRouter",
+    "PaintHolding",
+    "ThirdPartyStoragePartitioning",
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "TcpPortRandomizationWin",
+    "OptimizationHints",
+    "NetworkTimeServiceQuerying",
+    "AimEnabled",
+    "PreconnectToSearch",
+)
+# Each page gets a window, whose address bar loads two pages of its own, and a process in reserve: more than half of
+# the processor time of a visit, for what no test sees.
+COSTLY = ("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup", "SpareRendererForSitePerProcess")
 LAUNCH = (
     "--no-sandbox",
     "--disable-gpu",
@@ -27,6 +47,8 @@ LAUNCH = (
     "--disable-component-update",
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
+    # The last of these switches counts alone, so Playwright's own list is in it.
+    f"--disable-features={','.join((*PLAYWRIGHTS, *COSTLY))}",
 )
 WHEREBY = "https://assent.whereby.com"
 expect.set_options(timeout=60_000)
