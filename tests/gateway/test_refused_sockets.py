@@ -64,8 +64,9 @@ def without(ids: dict[str, str], response: tuple[int, list[tuple[str, str]], dic
 async def test_c4_a_token_that_nobody_issued_opens_no_socket(stack: Stack, vault: Vault, path: str) -> None:
     before = kept(stack.backend)
     stack.backend.calls.clear()
+    every = forgeries(stack.issuer, vault.ids["meeting_id"])
     for name in FORGED:
-        token, reason = forgeries(stack.issuer, vault.ids["meeting_id"])[name]
+        token, reason = every[name]
         there, nothing = [
             await refused(stack, path.format(**ids), bearer(token)) for ids in (vault.ids, vault.never_was)
         ]

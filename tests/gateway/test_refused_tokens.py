@@ -43,6 +43,11 @@ async def vault(stack: Stack) -> Vault:
     return await made(stack)
 
 
+@pytest.fixture(scope="module")
+def forged(stack: Stack, vault: Vault, elsewhere: Issuer) -> dict[str, tuple[str, str]]:
+    return forgeries(stack.issuer, vault.ids["meeting_id"], elsewhere)
+
+
 def about(stack: Stack, *names: str) -> list[Route]:
     """Routes that take a token and such an id; opening a room is for anyone."""
     return [one for one in routes_with_a_token(stack.app.openapi()) if one.is_about(*names) and one.path != OPENING]
@@ -72,9 +77,9 @@ def test_what_asks_nobody_who_they_are_is_known(stack: Stack) -> None:
 
 @pytest.mark.parametrize("name", forgeries(Issuer(), "1"))
 async def test_c4_a_token_that_nobody_issued_opens_nothing(
-    stack: Stack, vault: Vault, elsewhere: Issuer, name: str
+    stack: Stack, vault: Vault, elsewhere: Issuer, forged: dict[str, tuple[str, str]], name: str
 ) -> None:
-    token, reason = forgeries(stack.issuer, vault.ids["meeting_id"], elsewhere)[name]
+    token, reason = forged[name]
     headers = {b"Authorization": b"Bearer " + token.encode("latin-1")}
     before = kept(stack.backend)
     stack.backend.calls.clear()
