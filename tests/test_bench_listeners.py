@@ -91,6 +91,13 @@ def test_figures_are_medians_of_the_rounds_behind_the_first_and_ratios_those_of_
     assert "any of any: rate 4.75 (aim 0.6), p50 1.01, p99 1.01 (aim below 1.5)" in capsys.readouterr().out
 
 
+def test_what_is_had_before_its_telling_was_noted_took_no_time_but_no_less_either() -> None:
+    early = series((0.6, [-0.3, -0.2, -0.5, -0.4, -0.3, -0.1]))
+    assert (early.latency(0.0), early.latency(0.99)) == pytest.approx((0.0, 0.1))
+    assert early.rate == pytest.approx(4 / 0.4)
+    assert series((0.6, [-0.3] * 6)).rate > 0
+
+
 def test_any_fault_of_any_contender_fails_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert print_faults([Series("ours", 2), Series("plain", 2)]) == 0
     assert print_faults([Series("ours", 2), Series("plain", 2, faults={"lost": 2})]) == 1
