@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from aiobotocore.session import get_session
-
 
 class Process:
     """One fork, as a test sees it."""
@@ -27,6 +25,11 @@ class Process:
     def end(self, status: int) -> None:
         """It has ended; negative is the signal by which."""
         self._ended.set_result(status)
+
+    @property
+    def status(self) -> int | None:
+        """How it has ended; None as long as it runs."""
+        return self._ended.result() if self._ended.done() else None
 
     async def ended(self) -> int:
         """Return, once it has ended, how."""
@@ -83,9 +86,10 @@ class Nursery:
                 self._unborn.popleft().set_result(self._living[said["pid"]])
 
 
-def serve(live: Callable[[dict[str, Any]], int]) -> None:
+def serve(live: Callable[[dict[str, Any]], int], *, with_s3: bool = True) -> None:
     """A process for each line that comes, until there are no more; `live` is what it does, and returns its status."""
-    asyncio.run(_warm_up())
+    if with_s3:
+        asyncio.run(_warm_up())
     children = _Children(live)
     for line in iter(sys.stdin.readline, ""):
         children.fork(json.loads(line))
@@ -144,5 +148,7 @@ def _tell(**what: int) -> None:
 
 async def _warm_up() -> None:
     """What the first client of a process reads takes longer than all the rest of its beginning."""
+    from aiobotocore.session import get_session  # those that have no client need none of it
+
     async with get_session().create_client("s3", region_name="eu-central-1"):
         pass

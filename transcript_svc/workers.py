@@ -101,18 +101,23 @@ class Worker:
 
     async def _started(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", self._module),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                env=_bare_environment(),
-                limit=LINE_LIMIT,
-                start_new_session=True,  # a Ctrl-C in our terminal is ours to handle
-            )
+            self._process = await begun(self._module)
             assert self._process.stdout is not None
             if await self._process.stdout.readline() != READY:
                 raise WorkerDied(self._module, await self._process.wait(), unborn=True)
         return self._process
+
+
+async def begun(module: str) -> asyncio.subprocess.Process:
+    """A new process that runs this module, which calls `serve`."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=_bare_environment(),
+        limit=LINE_LIMIT,
+        start_new_session=True,  # a Ctrl-C in our terminal is ours to handle
+    )
 
 
 class Workers:

@@ -3,7 +3,7 @@
 import itertools
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,13 @@ from chassis.settings import AwsSettings
 from deploy.local import Moto, Nats, Postgres
 from tests.transcript.caller import Service
 from tests.transcript.crew import Crew
+from tests.transcript.forked_children import Children
 from tests.transcript.media_files import tone, write_audio
 from tests.transcript.memory_transcripts import MemoryTranscripts
 from tests.transcript.recording_service import FakeRecordings
 from tests.transcript.surroundings import Cloud, RecordingSvc, Store
 from tests.transcript.workshop import Workshop
+from transcript_svc import workers
 from transcript_svc.buckets import Buckets, open_buckets
 from transcript_svc.listening import Listening
 from transcript_svc.servicer import TranscriptServicer
@@ -155,6 +157,20 @@ async def shop(
         shop.parrot.may_speak.set()
         shop.parrot.may_end.set()
         yield shop
+
+
+@pytest.fixture(scope="session")
+async def children(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Children]:
+    async with Children(tmp_path_factory.mktemp("children")) as children:
+        yield children
+
+
+@pytest.fixture(scope="module")
+def quick_children(children: Children) -> Iterator[None]:
+    """Child processes begin in no time: for whom they are but a means."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workers, "begun", children.begin)
+        yield
 
 
 @pytest.fixture

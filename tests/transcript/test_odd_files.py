@@ -76,7 +76,9 @@ async def _end(source: Path) -> tuple[Status, str, Decoded | None]:
 
 
 @pytest.fixture(scope="module")
-async def endings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Endings]:
+async def endings(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, quick_children: None
+) -> AsyncIterator[Endings]:
     tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
     names = [str(test.callspec.params["name"]) for test in tests if test.originalname == EACH]
     called: Counter[str] = Counter()
