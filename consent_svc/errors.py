@@ -29,6 +29,14 @@ def request_id_reused() -> AlreadyExists:
     )
 
 
+def answer_changed() -> FailedPrecondition:
+    """They have answered since they pressed: this press is the older one."""
+    return FailedPrecondition(
+        "a newer answer of yours stands: look at it with GET …/consent, and answer anew if it is not what you mean",
+        reason="ANSWER_CHANGED",
+    )
+
+
 def answer_not_found(meeting_id: str) -> NotFound:
     """This participant gave no such answer; whether somebody else did, nobody learns."""
     return NotFound(

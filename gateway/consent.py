@@ -43,6 +43,13 @@ class NewAnswer(Body):
     consent_given: bool
     notice_version: Annotated[Line, Field(max_length=64)] = ""
     language: str = Field("", max_length=35, pattern=r"^[A-Za-z0-9-]*$", description="BCP 47.")
+    known_revision: int | None = Field(
+        None,
+        ge=0,
+        lt=2**63,
+        description="The revision of your own answer that you knew of, 0 for none: where a newer one stands, this one "
+        "is not stored (409 `ANSWER_CHANGED`). For answers that are sent once more.",
+    )
     fingerprint: str = Field("", max_length=512, description="Of the browser. Kept hashed, as evidence only.")
 
 
@@ -110,6 +117,7 @@ def request_of(
         notice_version=new.notice_version,
         language=new.language,
         fingerprint_hash=_hashed(new.fingerprint, settings.fingerprint_key.get_secret_value()),
+        known_revision=new.known_revision,
     )
 
 

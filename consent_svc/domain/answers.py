@@ -23,6 +23,8 @@ class Submission:
     fingerprint_hash: str = ""
     # Whether only somebody who opened or joined the meeting may answer.
     presence_required: bool = False
+    # The revision of their own answer that the participant knew of, 0 for none: over a newer one it is not committed.
+    known_revision: int | None = None
     # Whoever sent it waits no longer than this, and may then say something else: later it must not be committed.
     not_after: datetime | None = None
 
@@ -89,7 +91,8 @@ class Answers(Protocol):
     async def submit(self, submission: Submission, now: datetime) -> RecordedAnswer:
         """Commit an answer, or return the one that this request id made before.
 
-        Raises NotFound (MEETING_NOT_FOUND).
+        Raises NotFound (MEETING_NOT_FOUND), AlreadyExists (REQUEST_ID_REUSED), FailedPrecondition (ANSWER_CHANGED) and
+        DeadlineExceeded (ANSWER_LATE).
         """
 
     async def of_participant(self, meeting_id: str, participant_id: str) -> RecordedAnswer | None:

@@ -99,6 +99,8 @@ def _submission(request: rpc.SubmitAnswerRequest) -> Submission:
         raise InvalidArgument("a participant id is 1 to 36 of A-Z, a-z, 0-9, _ and -", reason="PARTICIPANT_ID_INVALID")
     if not request.request_id:
         raise InvalidArgument("request_id is missing: make one for each press of a button", reason="REQUEST_ID_INVALID")
+    if request.known_revision < 0:
+        raise InvalidArgument("known_revision is 0 or an answer's revision", reason="KNOWN_REVISION_INVALID")
     for field, longest in LONGEST.items():
         if len(getattr(request, field)) > longest or "\0" in getattr(request, field):
             raise InvalidArgument(f"{field} is at most {longest} characters", reason=f"{field.upper()}_INVALID")
@@ -111,4 +113,5 @@ def _submission(request: rpc.SubmitAnswerRequest) -> Submission:
         language=request.language,
         fingerprint_hash=request.fingerprint_hash,
         presence_required=request.presence_required,
+        known_revision=request.known_revision if request.HasField("known_revision") else None,
     )

@@ -1,7 +1,7 @@
 """Answers in Postgres."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,8 @@ from consent_svc.domain.answers import RecordedAnswer, Submission
 from consent_svc.domain.receipts import Terms
 from consent_svc.errors import answer_late, meeting_not_found
 from consent_svc.events import answer_submitted
-from consent_svc.store.batch import REQUEST, Batch, Row, recorded_of
+from consent_svc.history import participant_digest
+from consent_svc.store.batch import REQUEST, Batch, Row, Standing, recorded_of
 from consent_svc.store.heads import Head, Heads
 from consent_svc.store.tables import ANSWERS
 
@@ -30,6 +31,15 @@ _LOCK_FREE_HEADS = f"{_LOCK_HEADS} SKIP LOCKED"
 _KNOWN = "SELECT meeting_id FROM meetings WHERE meeting_id = ANY($1::text[])"
 _PRESENT = """
 SELECT meeting_id, participant_id FROM participants
+JOIN unnest($1::text[], $2::text[]) AS asked (meeting_id, participant_id) USING (meeting_id, participant_id)
+"""
+_REQUESTS = """
+SELECT history.* FROM history
+JOIN unnest($1::text[], $2::text[], $3::text[]) AS asked (meeting_id, participant_digest, request_id)
+    USING (meeting_id, participant_digest, request_id)
+"""
+_CURRENT = """
+SELECT meeting_id, participant_id, revision FROM answers
 JOIN unnest($1::text[], $2::text[]) AS asked (meeting_id, participant_id) USING (meeting_id, participant_id)
 """
 _KEEP_TERMS = "INSERT INTO terms (hash, document, registered_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
@@ -131,14 +141,14 @@ class PostgresAnswers:
     async def _commit_onto_known(self, group: Sequence[_Sent]) -> list[RecordedAnswer | Exception] | None:
         """In one statement, where we know how the histories end; None, and nothing is done, where they do not so."""
         submissions = [sent.submission for sent in group]
-        if not self._terms_are_kept or any(one.presence_required for one in submissions):
+        if not self._terms_are_kept or any(_depends_on_rows(one) for one in submissions):
             return None
         if (heads := self._heads.take({one.meeting_id for one in submissions})) is None:
             return None
         # However long we stand still from here: where a later answer has come, the history ends otherwise.
         outcomes = self._late(submissions)
         async with self._database.on_driver() as connection:
-            return await self._append(connection, group, outcomes, heads)
+            return await self._append(connection, group, outcomes, heads, Standing())
 
     async def _commit_under_lock(self, group: Sequence[_Sent], wait: bool) -> list[RecordedAnswer | Exception]:
         submissions = [sent.submission for sent in group]
@@ -150,7 +160,8 @@ class PostgresAnswers:
             outcomes = [one or other for one, other in zip(refused, late, strict=True)]
             if any(outcome is None for outcome in outcomes) and not self._terms_are_kept:
                 await connection.execute(_KEEP_TERMS, self._terms.hash, self._terms.document, group[0].now)
-            done = await self._append(connection, group, outcomes, heads)
+            standing = await _standing(connection, submissions, outcomes, heads)
+            done = await self._append(connection, group, outcomes, heads, standing)
             if done is None:
                 raise RuntimeError("a history was appended to while its meeting was locked")
         self._terms_are_kept = self._terms_are_kept or any(outcome is None for outcome in outcomes)
@@ -161,14 +172,18 @@ class PostgresAnswers:
         return [answer_late() if one.not_after and one.not_after < now else None for one in submissions]
 
     async def _append(
-        self, connection: "DriverConnection", group: Sequence[_Sent], outcomes: Outcomes, heads: Mapping[str, Head]
+        self,
+        connection: "DriverConnection",
+        group: Sequence[_Sent],
+        outcomes: Outcomes,
+        heads: Mapping[str, Head],
+        standing: Standing,
     ) -> list[RecordedAnswer | Exception] | None:
         """Commit those without an outcome; None, and nothing is done, where a history does not end as in `heads`."""
         mine = [place for place, outcome in enumerate(outcomes) if outcome is None]
         sent = [group[place] for place in mine]
-        known: dict[tuple[str, ...], Row] = {}
         while True:
-            batch = Batch(heads, [(one.submission, one.now) for one in sent], known)
+            batch = Batch(heads, [(one.submission, one.now) for one in sent], standing)
             if not batch.lines:
                 break
             # Of several answers in a meeting, the last one's event says it all: see the message's description.
@@ -176,13 +191,42 @@ class PostgresAnswers:
             rows = await connection.fetch(_APPEND, *batch.arrays(), self._terms.hash, *outbox.values_of(events))
             if not rows[0]["fits"]:
                 return None
-            repeated = {tuple(row[name] for name in REQUEST): row for row in rows if row["meeting_id"]}
+            repeated = _by_request(row for row in rows if row["meeting_id"])
             if not repeated:
                 break
-            known |= repeated
+            standing = replace(standing, requests={**standing.requests, **repeated})
         self._heads.keep(batch.heads)
         done = dict(zip(mine, batch.outcomes, strict=True))
         return [outcome or done[place] for place, outcome in enumerate(outcomes)]
+
+
+def _depends_on_rows(submission: Submission) -> bool:
+    """Whether it can be committed only after looking at what is stored beside the history's end."""
+    return submission.presence_required or submission.known_revision is not None
+
+
+async def _standing(
+    connection: "DriverConnection", submissions: list[Submission], outcomes: Outcomes, heads: Mapping[str, Head]
+) -> Standing:
+    """What decides about those that are only to be committed where nothing newer stands."""
+    asked = [
+        one
+        for one, outcome in zip(submissions, outcomes, strict=True)
+        if outcome is None and one.known_revision is not None
+    ]
+    if not asked:
+        return Standing()
+    meeting_ids, people = [one.meeting_id for one in asked], [one.participant_id for one in asked]
+    digests = [participant_digest(heads[one.meeting_id].salt, one.participant_id) for one in asked]
+    requests = await connection.fetch(_REQUESTS, meeting_ids, digests, [one.request_id for one in asked])
+    current = await connection.fetch(_CURRENT, meeting_ids, people)
+    return Standing(
+        _by_request(requests), {(row["meeting_id"], row["participant_id"]): row["revision"] for row in current}
+    )
+
+
+def _by_request(rows: Iterable[Row]) -> dict[tuple[str, ...], Row]:
+    return {tuple(row[name] for name in REQUEST): row for row in rows}
 
 
 async def _locked(connection: "DriverConnection", meeting_ids: set[str], wait: bool) -> dict[str, Head]:

@@ -2,14 +2,14 @@
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from chassis.errors import AlreadyExists
+from chassis.errors import ServiceError
 from consent_svc.domain.answers import HistoryEntry, RecordedAnswer, Submission
 from consent_svc.domain.verdict import Answer
-from consent_svc.errors import request_id_reused
+from consent_svc.errors import answer_changed, request_id_reused
 from consent_svc.history import next_entry, participant_digest
 from consent_svc.store.heads import Head
 
@@ -43,23 +43,31 @@ class Line:
     first_granted_at: datetime | None
 
 
-class Batch:
-    """What a list of submissions adds to the histories, and how each of them ends.
+@dataclass(frozen=True)
+class Standing:
+    """What was committed before, as far as it decides about answers that are to be committed now."""
 
-    `known` are the rows of requests that were committed before: they add nothing and end as they did then.
-    """
+    # The rows of requests that come again: they add nothing and end as they did then.
+    requests: Mapping[tuple[str, ...], Row] = field(default_factory=dict)
+    # The revision of the current answer, by meeting and participant.
+    current: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+
+class Batch:
+    """What a list of submissions adds to the histories, and how each of them ends."""
 
     def __init__(
         self,
         heads: Mapping[str, Head],
         sent: Sequence[tuple[Submission, datetime]],
-        known: Mapping[tuple[str, ...], Row] | None = None,
+        standing: Standing,
     ) -> None:
         self.lines: list[Line] = []
-        self.outcomes: list[RecordedAnswer | AlreadyExists] = []
+        self.outcomes: list[RecordedAnswer | ServiceError] = []
         # Where the histories end once the lines are committed.
         self.heads = dict(heads)
-        self._known = known or {}
+        self._known = standing.requests
+        self._current = dict(standing.current)
         self._made: dict[tuple[str, ...], RecordedAnswer] = {}
         self._granted: dict[tuple[str, str], datetime] = {}
         for place, (submission, now) in enumerate(sent):
@@ -86,7 +94,7 @@ class Batch:
         """The last line of each meeting."""
         return {line.entry.meeting_id: line for line in self.lines}.values()
 
-    def _take(self, place: int, submission: Submission, now: datetime) -> RecordedAnswer | AlreadyExists:
+    def _take(self, place: int, submission: Submission, now: datetime) -> RecordedAnswer | ServiceError:
         head = self.heads[submission.meeting_id]
         digest = participant_digest(head.salt, submission.participant_id)
         request = (submission.meeting_id, digest, submission.request_id)
@@ -95,10 +103,13 @@ class Batch:
             before = recorded_of(self._known[request], submission.participant_id)
         if before is not None:
             return before if before.answer is submission.answer else request_id_reused()
+        person = (submission.meeting_id, submission.participant_id)
+        if submission.known_revision is not None and self._current.get(person, 0) > submission.known_revision:
+            return answer_changed()
         entry = next_entry(submission, digest, head.revision + 1, head.hash, now)
         self.heads[submission.meeting_id] = Head(head.salt, entry.revision, entry.hash)
         recorded = self._made[request] = _recorded(submission, entry)
-        person = (submission.meeting_id, submission.participant_id)
+        self._current[person] = entry.revision
         if submission.answer is Answer.GRANTED:
             self._granted.setdefault(person, now)
         self.lines.append(Line(place, submission, entry, recorded, self._granted.get(person)))

@@ -51,8 +51,9 @@ export class AnswerDelivery {
           attempt = 0;
           continue;
         }
-        if (!error.isTemporary) throw error;
-        this.#onDelay(error);
+        if (!error.isTemporary && !error.isOvertaken) throw error;
+        // Overtaken, it is looked at once more what stands: that decides what becomes of it.
+        if (error.isTemporary) this.#onDelay(error);
         await this.#wait(backOffMs(attempt++, error.retryAfterSeconds));
       }
     }

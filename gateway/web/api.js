@@ -24,6 +24,11 @@ export class ApiError extends Error {
   get isTemporary() {
     return this.status === 0 || WORTH_RETRYING.has(this.status);
   }
+
+  /** Whether the person has answered elsewhere since what the request says it knew of. */
+  get isOvertaken() {
+    return this.reason === "ANSWER_CHANGED";
+  }
 }
 
 export class Api {

@@ -138,6 +138,8 @@ export class ConsentQuestion {
     const asked = { notice_version: this.#texts.noticeVersion, language: this.#texts.language };
     this.#keep(press);
     const answer = { consent_given: press.given, ...asked, ...press.evidence };
+    // They may answer elsewhere between the look at what stands and this attempt.
+    if (press.seen !== undefined) answer.known_revision = press.seen;
     return this.#api.post(this.#path, answer, { idempotencyKey: press.key });
   }
 
@@ -145,7 +147,8 @@ export class ConsentQuestion {
   async #insteadOf(press) {
     const stored = await this.#stored();
     if (this.#kept()?.key !== press.key) return stored;
-    if ((stored?.revision ?? 0) <= press.known) return undefined;
+    press.seen = stored?.revision ?? 0;
+    if (press.seen <= press.known) return undefined;
     // Perhaps an earlier press of this page, whose reply was lost: then it is a refusal that must not be.
     if (press.isUnsure && !press.given && stored.consent_given) return undefined;
     return stored;

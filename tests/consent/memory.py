@@ -19,7 +19,7 @@ from consent_svc.domain.presence import (
 from consent_svc.domain.receipts import Notice, Terms
 from consent_svc.domain.rooms import Room, RoomSettings
 from consent_svc.domain.verdict import Answer
-from consent_svc.errors import meeting_not_found, request_id_reused, room_exists, room_not_found
+from consent_svc.errors import answer_changed, meeting_not_found, request_id_reused, room_exists, room_not_found
 from consent_svc.events import answer_submitted, evidence_recorded, presence_changed
 from consent_svc.history import GENESIS, next_entry, participant_digest
 from consent_svc.history.chain import line_of
@@ -180,6 +180,10 @@ class MemoryAnswers:
             if before.answer is not submission.answer:
                 raise request_id_reused()
             return before
+        person = (submission.meeting_id, submission.participant_id)
+        stands, first_granted_at = self._memory.answers.get(person, (None, None))
+        if submission.known_revision is not None and stands and stands.revision > submission.known_revision:
+            raise answer_changed()
         lines = self._memory.history[submission.meeting_id]
         digest = participant_digest(self._memory.salts[submission.meeting_id], submission.participant_id)
         previous = lines[-1].hash if lines else GENESIS
@@ -195,8 +199,6 @@ class MemoryAnswers:
             notice_version=entry.notice_version,
             language=entry.language,
         )
-        person = (submission.meeting_id, submission.participant_id)
-        _, first_granted_at = self._memory.answers.get(person, (None, None))
         if first_granted_at is None and entry.answer is Answer.GRANTED:
             first_granted_at = now
         self._memory.answers[person] = (recorded, first_granted_at)

@@ -9,7 +9,7 @@ from assent.consent.v1 import consent_service_pb2 as consent
 from assent.meeting.v1 import meeting_pb2
 from google.protobuf.duration_pb2 import Duration
 
-from chassis.errors import InvalidArgument, NotFound
+from chassis.errors import FailedPrecondition, InvalidArgument, NotFound
 from tests.consent.calls import create, open_meeting, refused
 from tests.consent.cases import ANA, BEN, HOUR, NINE, TEN, Clock, session
 from tests.consent.conftest import Store
@@ -67,6 +67,17 @@ async def test_the_strict_policy_waits_and_says_until_when(
     assert verdict.reason == consent_pb2.VERDICT_REASON_UNANSWERED_AT_DEADLINE
 
 
+async def test_c2_an_answer_from_before_the_one_that_stands_is_refused(
+    rooms: "MeetingServiceAsyncStub", answers: "ConsentServiceAsyncStub"
+) -> None:
+    await create(rooms)
+    await open_meeting(rooms)
+    await answers.SubmitAnswer(answer(ANA, consent_pb2.ANSWER_DENIED, "newer"))
+    late = answer(ANA, consent_pb2.ANSWER_GRANTED, "older", known_revision=0)
+    assert await refused(answers.SubmitAnswer(late), FailedPrecondition) == "ANSWER_CHANGED"
+    await answers.SubmitAnswer(answer(ANA, consent_pb2.ANSWER_GRANTED, "meant", known_revision=1))
+
+
 async def test_history_comes_page_by_page(rooms: "MeetingServiceAsyncStub", answers: "ConsentServiceAsyncStub") -> None:
     await create(rooms)
     await open_meeting(rooms)
@@ -91,6 +102,7 @@ async def test_history_comes_page_by_page(rooms: "MeetingServiceAsyncStub", answ
         (answer(ANA, consent_pb2.ANSWER_GRANTED, "r\0"), "REQUEST_ID_INVALID"),
         (answer(ANA, consent_pb2.ANSWER_GRANTED, language="x" * 36), "LANGUAGE_INVALID"),
         (answer(ANA, consent_pb2.ANSWER_GRANTED, notice_version="x" * 101), "NOTICE_VERSION_INVALID"),
+        (answer(ANA, consent_pb2.ANSWER_GRANTED, known_revision=-1), "KNOWN_REVISION_INVALID"),
     ],
 )
 async def test_answers_that_cannot_be(

@@ -5,7 +5,7 @@ from typing import Any
 from assent.consent.v1 import consent_pb2
 from assent.consent.v1 import consent_service_pb2 as consent_rpc
 
-from chassis.errors import NotFound, ServiceError
+from chassis.errors import FailedPrecondition, NotFound, ServiceError
 from tests.gateway.backend import Backend, Context
 from tests.gateway.history_calls import HistoryCalls
 from tests.gateway.receipt_calls import ReceiptCalls
@@ -24,6 +24,9 @@ class Consents(ReceiptCalls, HistoryCalls):
             raise NotFound("no such meeting", reason="MEETING_NOT_FOUND")
         key = (request.meeting_id, request.participant_id, request.request_id)
         if key not in self._b.requests:
+            mine = [one.revision for one in self._b.answers[request.meeting_id] if one.participant_id == key[1]]
+            if request.HasField("known_revision") and max(mine, default=0) > request.known_revision:
+                raise FailedPrecondition("a newer answer stands", reason="ANSWER_CHANGED")
             self._b.fingerprints.append(request.fingerprint_hash)
             history = self._b.answers[request.meeting_id]
             answer = consent_pb2.RecordedAnswer(

@@ -73,6 +73,22 @@ async def test_c3_a_repeated_key_is_passed_on_and_changes_nothing(stack: Stack) 
     assert now["counts"] == {"present": 1, "granted": 0, "denied": 1, "unanswered": 0} | NO_STRANGERS
 
 
+async def test_c2_an_answer_that_is_older_than_the_one_that_stands_is_refused_where_its_sender_says_so(
+    stack: Stack,
+) -> None:
+    opened = await stack.opened("older")
+    path, token = f"/v1/meetings/{opened['meeting']['id']}/consent", bearer(opened["participant"]["token"])
+    newer = (await stack.http.post(path, json={"consent_given": False}, headers=token)).json()["revision"]
+    late = {"consent_given": True, "known_revision": newer - 1}
+    refused = await stack.http.post(path, json=late, headers=token)
+    assert (refused.status_code, refused.json()["reason"]) == (409, "ANSWER_CHANGED")
+    assert (await stack.http.get(path, headers=token)).json()["answer"]["consent_given"] is False
+    meant = await stack.http.post(path, json=late | {"known_revision": newer}, headers=token)
+    assert (meant.status_code, meant.json()["consent_given"]) == (200, True)
+    for nonsense in (-1, "x", 2**63, 0.5):
+        assert (await stack.http.post(path, json=late | {"known_revision": nonsense}, headers=token)).status_code == 422
+
+
 async def test_without_a_key_each_answer_is_a_new_one(stack: Stack) -> None:
     opened = await stack.opened("keyless")
     path, token = f"/v1/meetings/{opened['meeting']['id']}/consent", bearer(opened["participant"]["token"])

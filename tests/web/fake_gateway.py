@@ -138,20 +138,17 @@ class FakeGateway:
         if not isinstance(body.get("consent_given"), bool):
             raise Problem(422, "ANSWER_MISSING", "consent_given must be true or false")
         key = request.headers["Idempotency-Key"]
+        mine = meeting.answers.get(participant)
         if key not in meeting.by_request:
+            if mine and mine.revision > body.get("known_revision", mine.revision):
+                raise Problem(409, "ANSWER_CHANGED", "a newer answer of yours stands")
             meeting.by_request[key] = Answered(
                 body["consent_given"], next(self._revisions), body["notice_version"], body["language"]
             )
             meeting.answers[participant] = meeting.by_request[key]
             await self.emit(meeting.id, "CONSENT", counts=meeting.counts())
         answer = meeting.by_request[key]
-        return JSONResponse(
-            {
-                "status": "success",
-                "consent_id": key,
-                **answer.shown(),
-            }
-        )
+        return JSONResponse({"status": "success", "consent_id": key, **answer.shown()})
 
     async def get_receipt(self, request: Request) -> Response:
         meeting, participant = self._meeting(request)

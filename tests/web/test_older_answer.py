@@ -94,6 +94,27 @@ async def test_c2_a_grant_that_was_interrupted_gives_way_to_a_refusal_elsewhere(
     assert stored(entered) == [False]
 
 
+async def test_c2_a_refusal_elsewhere_while_a_grant_is_sent_once_more_stands(
+    page: Page, site: Site, entered: FakeMeeting
+) -> None:
+    posts = 0
+
+    async def refuse_elsewhere(route: Route) -> None:
+        nonlocal posts
+        posts += route.request.method == "POST"
+        if route.request.method == "POST" and posts == 1:
+            await route.fulfill(status=503, body="")
+            return
+        if route.request.method == "POST" and posts == 2:  # it was looked at a moment ago what stands
+            await elsewhere(page, site, entered, False)
+        await route.fallback()
+
+    await page.route("**/v1/meetings/*/consent", refuse_elsewhere)
+    await press(page, YES)
+    await expect(answer_shown(page, SAID_NO)).to_be_visible()
+    assert (posts, stored(entered)) == (2, [False])
+
+
 async def test_c3_an_answer_whose_reply_was_lost_is_not_sent_twice(
     page: Page, site: Site, entered: FakeMeeting
 ) -> None:

@@ -32,6 +32,7 @@ class SubmitAnswerRequest(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     FINGERPRINT_HASH_FIELD_NUMBER: _builtins.int
     PRESENCE_REQUIRED_FIELD_NUMBER: _builtins.int
+    KNOWN_REVISION_FIELD_NUMBER: _builtins.int
     meeting_id: _builtins.str
     participant_id: _builtins.str
     """From a verified token, never from a request's body."""
@@ -46,6 +47,10 @@ class SubmitAnswerRequest(_message.Message):
     """The token says who answers, not that they were in this meeting (somebody signed in): NOT_FOUND
     (MEETING_NOT_FOUND) unless they opened or joined it.
     """
+    known_revision: _builtins.int
+    """The revision of the participant's own answer that was known when they pressed, 0 for none. Where a newer one
+    stands, this one is older and is not committed. Absent commits it whatever stands.
+    """
     def __init__(
         self,
         *,
@@ -57,12 +62,15 @@ class SubmitAnswerRequest(_message.Message):
         language: _builtins.str = ...,
         fingerprint_hash: _builtins.str = ...,
         presence_required: _builtins.bool = ...,
+        known_revision: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_known_revision", b"_known_revision", "known_revision", b"known_revision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "fingerprint_hash", b"fingerprint_hash", "language", b"language", "meeting_id", b"meeting_id", "notice_version", b"notice_version", "participant_id", b"participant_id", "presence_required", b"presence_required", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_known_revision", b"_known_revision", "answer", b"answer", "fingerprint_hash", b"fingerprint_hash", "known_revision", b"known_revision", "language", b"language", "meeting_id", b"meeting_id", "notice_version", b"notice_version", "participant_id", b"participant_id", "presence_required", b"presence_required", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__known_revision: _TypeAlias = _typing.Literal["known_revision"]  # noqa: Y015
+    _WhichOneofArgType__known_revision: _TypeAlias = _typing.Literal["_known_revision", b"_known_revision"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__known_revision) -> _WhichOneofReturnType__known_revision | None: ...
 
 Global___SubmitAnswerRequest: _TypeAlias = SubmitAnswerRequest  # noqa: Y015
 

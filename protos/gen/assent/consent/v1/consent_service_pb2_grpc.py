@@ -100,6 +100,7 @@ class ConsentServiceServicer:
         """Committed when it returns. A repeated request_id changes nothing and returns the answer it made.
         NOT_FOUND (MEETING_NOT_FOUND).
         ALREADY_EXISTS (REQUEST_ID_REUSED) when the request_id made another answer than the one sent now.
+        FAILED_PRECONDITION (ANSWER_CHANGED) when known_revision is given and the participant has answered since.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

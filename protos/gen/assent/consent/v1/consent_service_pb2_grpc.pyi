@@ -37,6 +37,7 @@ class ConsentServiceStub:
     """Committed when it returns. A repeated request_id changes nothing and returns the answer it made.
     NOT_FOUND (MEETING_NOT_FOUND).
     ALREADY_EXISTS (REQUEST_ID_REUSED) when the request_id made another answer than the one sent now.
+    FAILED_PRECONDITION (ANSWER_CHANGED) when known_revision is given and the participant has answered since.
     """
     SubmitAnswers: _grpc.StreamStreamMultiCallable[_consent_service_pb2.SubmitAnswersRequest, _consent_service_pb2.SubmitAnswersResponse]
     """The same for many people over one connection. Each answer has its own outcome, as soon as it is known, and an
@@ -72,6 +73,7 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     """Committed when it returns. A repeated request_id changes nothing and returns the answer it made.
     NOT_FOUND (MEETING_NOT_FOUND).
     ALREADY_EXISTS (REQUEST_ID_REUSED) when the request_id made another answer than the one sent now.
+    FAILED_PRECONDITION (ANSWER_CHANGED) when known_revision is given and the participant has answered since.
     """
     SubmitAnswers: _aio.StreamStreamMultiCallable[_consent_service_pb2.SubmitAnswersRequest, _consent_service_pb2.SubmitAnswersResponse]  # type: ignore[assignment]
     """The same for many people over one connection. Each answer has its own outcome, as soon as it is known, and an
@@ -110,6 +112,7 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Committed when it returns. A repeated request_id changes nothing and returns the answer it made.
         NOT_FOUND (MEETING_NOT_FOUND).
         ALREADY_EXISTS (REQUEST_ID_REUSED) when the request_id made another answer than the one sent now.
+        FAILED_PRECONDITION (ANSWER_CHANGED) when known_revision is given and the participant has answered since.
         """
 
     @_abc_1.abstractmethod
