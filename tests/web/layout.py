@@ -1,7 +1,12 @@
-"""What does not fit on a page: what lies outside of it, is cut off, or cannot be scrolled to."""
+"""What does not fit on a page: what lies outside, is cut off, cannot be scrolled to, or lies under the question."""
 
 from playwright.async_api import CDPSession, Page
 
+from tests.web.question import question
+
+# 1280 x 800 zoomed to 200 % is 640 x 400 to a page; 1280 x 1024 to 400 % is 320 x 256 (WCAG 1.4.10).
+SIZES = {"a phone": (360, 740), "a small phone": (320, 568), "200 %": (640, 400), "400 %": (320, 256)}
+CONTROLS = ("#top button", "#toolbar button >> nth=0", "#leave")
 _MISFITS = """() => {
     const found = [];
     const page = document.scrollingElement;
@@ -52,3 +57,21 @@ async def enlarge_text(page: Page, percent: int) -> CDPSession:
     size = 16 * percent // 100
     await session.send("Page.setFontSizes", {"fontSizes": {"standard": size, "fixed": 13 * percent // 100}})
     return session
+
+
+async def covered(page: Page) -> list[str]:
+    """The call's controls that lie under the question."""
+    over = await question(page).bounding_box()
+    assert over is not None
+    lying = []
+    for control in CONTROLS:
+        under = await page.frame_locator("whereby-embed iframe").locator(control).bounding_box()
+        assert under is not None
+        apart = (
+            under["y"] >= over["y"] + over["height"]
+            or over["y"] >= under["y"] + under["height"]
+            or under["x"] >= over["x"] + over["width"]
+            or over["x"] >= under["x"] + under["width"]
+        )
+        lying += [] if apart else [control]
+    return lying

@@ -1,24 +1,11 @@
-"""Pages in their states are looked at by axe-core, in light and in dark: no violation of WCAG 2.2 AA."""
-
-from typing import Literal
+"""What looks at the pages in their states (test_states.py) finds what is wrong with them."""
 
 import pytest
 from playwright.async_api import Page
 
 from tests.web.axe import violations
-from tests.web.states import SHOWN, STATES
+from tests.web.states import STATES
 from tests.web.visit import Visit
-
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-
-
-@pytest.mark.parametrize("state", SHOWN)
-async def test_nothing_stands_in_anybodys_way(visit: Visit, state: str) -> None:
-    await visit.page.emulate_media(reduced_motion="reduce")
-    await STATES[state](visit)
-    for scheme in SCHEMES:
-        await visit.page.emulate_media(color_scheme=scheme)
-        assert await violations(visit.page) == []
 
 
 @pytest.mark.parametrize(

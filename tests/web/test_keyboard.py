@@ -1,44 +1,13 @@
-"""The pages with the keyboard alone: everything is reached, visibly, and does what it says."""
+"""The pages with the keyboard alone: what can be done with the mouse is done with it (test_states.py walks all)."""
 
-import pytest
 from playwright.async_api import Page, expect
 
 from tests.eventually import eventually
-from tests.web.keys import go_to, walk
+from tests.web.keys import go_to
 from tests.web.question import NO, question
 from tests.web.speech import WORDS
-from tests.web.states import SHOWN, STATES
+from tests.web.states import STATES
 from tests.web.visit import Visit
-
-WALKED = (
-    "home-signed-out",
-    "home-rooms",
-    "home-found",
-    "room-asking",
-    "room-delayed",
-    "room-hosting-answered",
-    "room-left",
-    "meeting-erased",
-    "meeting-asked",
-    "meeting-answered",
-    "transcript-kept",
-    "transcript-erased",
-    "transcript-editing",
-    "transcript-locked",
-    "receipt-answered",
-    "receipt-changed",
-)
-
-
-@pytest.mark.parametrize("state", [state for state in WALKED if state in SHOWN])
-async def test_everything_is_reached_and_seen_to_be(visit: Visit, state: str) -> None:
-    await visit.page.emulate_media(reduced_motion="reduce")
-    await STATES[state](visit)
-    for width, height in ((1280, 800), (360, 740)):
-        await visit.page.set_viewport_size({"width": width, "height": height})
-        stops = await walk(visit.page)
-        assert [stop for stop in stops if stop.outline < 2 and not stop.name.startswith("iframe")] == []
-        assert [stop for stop in stops if not stop.is_uncovered and not stop.name.startswith("iframe")] == []
 
 
 async def test_a_room_is_entered(visit: Visit) -> None:
