@@ -14,7 +14,6 @@ from typing import Any, Self
 
 import asyncpg
 import structlog
-from alembic import op
 from google.protobuf.message import Message
 from sqlalchemy import JSON, BigInteger, Column, DateTime, Identity, LargeBinary, Text, func, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -51,6 +50,8 @@ ORDER BY id
 
 def create_table(role: str | None) -> None:
     """Inside a service's migration: the table that `put` and the relay use."""
+    from alembic import op
+
     op.create_table(
         "outbox",
         Column("id", BigInteger, Identity(always=True), primary_key=True),

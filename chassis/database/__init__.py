@@ -7,8 +7,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import asyncpg
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, event, make_url, pool, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
@@ -17,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from chassis.errors import InvalidArgument, Unavailable
 
-if TYPE_CHECKING:  # a class for the type checker alone
-    from asyncpg.pool import PoolConnectionProxy
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from asyncpg.pool import PoolConnectionProxy  # a class for the type checker alone
 
     DriverConnection = PoolConnectionProxy[asyncpg.Record]
 
@@ -167,6 +166,8 @@ async def migrate(url: str, migrations: Path, *, service_url: str) -> None:
     Scripts find the role that the service runs as in `context.config.attributes["service_role"]`, to grant it
     only what it needs. Several migrations started at once wait for each other.
     """
+    from alembic.config import Config  # Alembic takes a fifth of a second, for which only who migrates waits
+
     config = Config()
     config.set_main_option("script_location", str(migrations))
     config.attributes["service_role"] = make_url(service_url).username
@@ -178,7 +179,9 @@ async def migrate(url: str, migrations: Path, *, service_url: str) -> None:
         await engine.dispose()
 
 
-def _upgrade(connection: Connection, config: Config) -> None:
+def _upgrade(connection: Connection, config: "Config") -> None:
+    from alembic import command
+
     # The lock belongs to the session: it outlasts the scripts' own transactions and ends with the connection.
     connection.execute(text("SELECT pg_advisory_lock(hashtext('assent migrations'))"))
     connection.commit()
