@@ -1,8 +1,8 @@
 """Has a file checked by the command that anybody else would use, in a process that knows of no service."""
 
-import subprocess
 import sys
 from pathlib import Path
+from subprocess import run
 
 from deploy.demo.api import expect
 from deploy.local.part import REPOSITORY
@@ -12,7 +12,7 @@ def checked_offline(part: str, command: str, file: Path, key: Path, expected: st
     """What the command prints of a file that holds. Raises UnexpectedError with what it finds where it does not."""
     words = [sys.executable, "-m", part, command, str(file), "--key", str(key)]
     # No variables: it could not find a service if it wanted to.
-    done = subprocess.run(words, env={}, cwd=REPOSITORY, capture_output=True, text=True)  # noqa: S603  fixed words
+    done = run(words, env={}, cwd=REPOSITORY, capture_output=True, text=True)  # noqa: S603  fixed words
     expect(done.returncode == 0, expected, done.stderr.strip())
     return done.stdout
 

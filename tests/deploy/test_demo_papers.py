@@ -11,12 +11,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from consent_svc.receipts import receipt_of
 from consent_svc.signing import Signer
+from deploy.demo import offline
 from deploy.demo.api import Assent, Json, UnexpectedError
 from deploy.demo.papers import Papers
 from deploy.demo.screen import Screen
 from tests.consent.desk import signed
 from tests.consent.histories import SIGNER, entries, export_of, lines
 from tests.consent.test_receipts import LINK, record
+from tests.deploy.commands import run_here
 
 CONSENT = "/v1/meetings/m-1/consent"
 RECEIPT, HISTORY = f"{CONSENT}/receipt", f"{CONSENT}/history?format=jsonl"
@@ -47,6 +49,12 @@ async def gateway() -> Gateway:
     return Gateway(answers)
 
 
+@pytest.fixture
+def checked_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That a process of its own is asked, others show."""
+    monkeypatch.setattr(offline, "run", run_here)
+
+
 def reply(revision: int = 3, signer: Signer = SIGNER) -> bytes:
     entry = list(entries(revision))[-1]
     receipt = receipt_of(record(entry=entry, notice=None), LINK)
@@ -70,12 +78,14 @@ def test_a_receipt_and_a_history_that_hold_are_shown_in_a_line_each(gateway: Gat
         assert str(tmp_path / "m-1" / file) in said
 
 
+@pytest.mark.usefixtures("checked_here")
 def test_nobody_else_may_read_a_receipt_for_its_link_changes_the_answer(gateway: Gateway, tmp_path: Path) -> None:
     prove(gateway, tmp_path)
 
     assert (tmp_path / "m-1" / "receipt.json").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.usefixtures("checked_here")
 @pytest.mark.parametrize(
     ("path", "answer", "complaint"),
     [
