@@ -13,6 +13,8 @@ from tests.transcript.media_files import tone
 from tests.transcript.track_files import OwnTrack, tracks_file
 from transcript_svc.media import Decoded, Limits, decode
 
+pytestmark = pytest.mark.usefixtures("quick_children")
+
 MUTED = OwnTrack(tone(2), pauses={1: 8})
 """Heard from second 0 to 1 and from 9 to 10."""
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from tests.transcript.media_bytes import encoded, media
 from transcript_svc.media import PEAK_COUNT, Decoded, decode
 
+pytestmark = pytest.mark.usefixtures("quick_children")
+
 Samples = NDArray[np.int16]
 
 

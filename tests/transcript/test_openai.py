@@ -24,6 +24,8 @@ from transcript_svc.recognition import Heard, Unfit, Unrecognisable
 from transcript_svc.settings import RecogniserSettings
 from transcript_svc.speech import samples
 
+pytestmark = pytest.mark.usefixtures("quick_children")
+
 NO_PAUSES = (0.0, 0.0, 0.0)
 
 
@@ -34,7 +36,7 @@ async def server() -> AsyncIterator[TranscribingServer]:
 
 
 @pytest.fixture(scope="module")
-async def meeting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+async def meeting(tmp_path_factory: pytest.TempPathFactory, quick_children: None) -> Path:
     async def ignore(done_ms: int, total_ms: int) -> None:
         """Nobody watches."""
 

@@ -15,6 +15,8 @@ from transcript_svc.domain import MOST_TRIES, Job, Occupied, Outcome, Status
 from transcript_svc.scratch import Scratch
 from transcript_svc.transcription import Transcription
 
+pytestmark = pytest.mark.usefixtures("quick_children")
+
 
 @dataclass
 class Usage:

@@ -11,6 +11,8 @@ from transcript_svc.loudness import Loudness
 from transcript_svc.media import Decoded, decode
 from transcript_svc.speakers import NOBODY, SLICE_MS, Voices, names_of
 
+pytestmark = pytest.mark.usefixtures("quick_children")
+
 CONTAINERS = [("mp4", "aac"), ("matroska", "libopus"), ("mov", "pcm_s16le")]
 ANA, BEN = {"title": "Ana"}, {"title": "Ben"}
 

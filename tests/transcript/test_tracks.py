@@ -16,6 +16,8 @@ from transcript_svc import decoding, packets, tracks
 from transcript_svc.media import BrokenMedia, Decoded, decode
 from transcript_svc.tracks import MOST_TRACKS, open_container
 
+pytestmark = pytest.mark.usefixtures("quick_children")
+
 
 async def ignore(done_ms: int, total_ms: int) -> None:
     """Nobody watches."""
