@@ -1,7 +1,9 @@
 """Makes the buckets, the queues and the notification between them, where they are missing."""
 
 import contextlib
+import functools
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,13 +39,28 @@ class Cloud:
         """A blocking client, for set-up and for tests."""
         import botocore.session  # takes half a second, and most commands do without
 
-        return botocore.session.get_session().create_client(
-            service,
-            region_name=self.region,
-            endpoint_url=self.endpoint,
-            aws_access_key_id=self.access_key_id,
-            aws_secret_access_key=self.secret_access_key,
-        )
+        # A session remembers whom it found itself: where keys are given it finds nobody.
+        session = _session() if self.access_key_id else botocore.session.get_session()
+        with _MAKING:
+            return session.create_client(
+                service,
+                region_name=self.region,
+                endpoint_url=self.endpoint,
+                aws_access_key_id=self.access_key_id,
+                aws_secret_access_key=self.secret_access_key,
+            )
+
+
+_MAKING = threading.Lock()
+"""Sessions make one client at a time."""
+
+
+@functools.cache
+def _session() -> Any:
+    """One for all clients with keys: reading AWS's interfaces takes longer than all the rest of a client."""
+    import botocore.session
+
+    return botocore.session.get_session()
 
 
 def provision(cloud: Cloud, prefix: str = "assent", given: Mapping[str, str] | None = None) -> dict[str, str]:
