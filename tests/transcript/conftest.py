@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from assent.recording.v1 import recording_service_pb2
 from assent.recording.v1.recording_service_pb2_grpc import (
@@ -30,6 +31,7 @@ from chassis.database import Database, migrate
 from chassis.server import Server
 from chassis.settings import AwsSettings
 from deploy.local import Moto, Nats, Postgres
+from deploy.local.sample import MEETING
 from tests.transcript.caller import Service
 from tests.transcript.crew import Crew
 from tests.transcript.forked_children import Children
@@ -38,13 +40,16 @@ from tests.transcript.memory_transcripts import MemoryTranscripts
 from tests.transcript.recording_service import FakeRecordings
 from tests.transcript.surroundings import Cloud, RecordingSvc, Store
 from tests.transcript.workshop import Workshop
-from transcript_svc import workers
+from transcript_svc import media, workers
 from transcript_svc.buckets import Buckets, open_buckets
+from transcript_svc.cutting import Span
 from transcript_svc.listening import Listening
 from transcript_svc.servicer import TranscriptServicer
+from transcript_svc.speech import RATE, samples
 from transcript_svc.store import PostgresTranscripts, Transcripts
 
 ROLE = "assent_transcript"
+MIGRATIONS = Path(transcript_svc.__file__).parent / "migrations"
 _NUMBERS = itertools.count()
 
 
@@ -52,8 +57,7 @@ _NUMBERS = itertools.count()
 async def migrated(postgres: Postgres) -> str:
     """A database with our tables, to copy."""
     name = postgres.fresh_database(role=ROLE)
-    folder = Path(transcript_svc.__file__).parent / "migrations"
-    await migrate(postgres.url(name), folder, service_url=postgres.url(name, role=ROLE))
+    await migrate(postgres.url(name), MIGRATIONS, service_url=postgres.url(name, role=ROLE))
     return name
 
 
@@ -171,6 +175,19 @@ def quick_children(children: Children) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workers, "begun", children.begin)
         yield
+
+
+@pytest.fixture(scope="session")
+async def beginning(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five seconds in which somebody speaks, of the sample meeting: one chunk."""
+
+    async def ignore(done_ms: int, total_ms: int) -> None:
+        """Nobody watches."""
+
+    folder = tmp_path_factory.mktemp("beginning")
+    await media.decode(MEETING, folder / "meeting.wav", None, ignore)
+    said = np.frombuffer(samples(folder / "meeting.wav", Span(0, 5_000)), np.int16)
+    return write_audio(folder / "beginning.mp4", said, RATE)
 
 
 @pytest.fixture

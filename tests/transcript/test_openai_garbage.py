@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
 
-import numpy as np
 import pytest
 from aiohttp import web
 from assent.transcript.v1 import transcript_events_pb2 as news
@@ -16,16 +15,12 @@ from structlog.testing import capture_logs
 
 from chassis.errors import ServiceError, Unavailable
 from deploy.local.sample import MEETING
-from tests.transcript.media_files import write_audio
 from tests.transcript.openai_server import KEY, Answerer, Asked, TranscribingServer, spoken, transcribing_server
 from tests.transcript.surroundings import Store
 from tests.transcript.workshop import Workshop
-from transcript_svc.cutting import Span
 from transcript_svc.domain import MOST_TRIES, Status, Transcript
-from transcript_svc.media import decode
 from transcript_svc.openai import OpenAI
 from transcript_svc.settings import RecogniserSettings
-from transcript_svc.speech import RATE, samples
 
 pytestmark = pytest.mark.usefixtures("quick_children")
 
@@ -36,19 +31,6 @@ JSON = {"Content-Type": "application/json"}
 async def server() -> AsyncIterator[TranscribingServer]:
     async with transcribing_server() as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-async def sentence(tmp_path_factory: pytest.TempPathFactory, quick_children: None) -> Path:
-    """Three seconds in which somebody speaks: one chunk."""
-
-    async def ignore(done_ms: int, total_ms: int) -> None:
-        """Nobody watches."""
-
-    folder = tmp_path_factory.mktemp("sentence")
-    await decode(MEETING, folder / "meeting.wav", None, ignore)
-    beginning = np.frombuffer(samples(folder / "meeting.wav", Span(0, 3_000)), np.int16)
-    return write_audio(folder / "sentence.mp4", beginning, RATE)
 
 
 def client(server: TranscribingServer) -> OpenAI:
@@ -116,9 +98,9 @@ GARBAGE: dict[str, Answerer] = {
 
 @pytest.mark.parametrize("answer", GARBAGE.values(), ids=GARBAGE)
 async def test_garbage_is_never_the_recordings_fault(
-    shop: Workshop, server: TranscribingServer, sentence: Path, answer: Answerer
+    shop: Workshop, server: TranscribingServer, beginning: Path, answer: Answerer
 ) -> None:
-    transcript, errors = await transcribed(shop, server, answer, MOST_TRIES + 1, sentence)
+    transcript, errors = await transcribed(shop, server, answer, MOST_TRIES + 1, beginning)
     assert [type(error) for error in errors] == [Unavailable] * (MOST_TRIES + 1)
     assert not transcript.status.is_final
     assert transcript.segments == ()

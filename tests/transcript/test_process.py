@@ -15,12 +15,11 @@ from assent.transcript.v1 import transcript_events_pb2 as news
 
 from chassis.bus import Bus, Delivery
 from chassis.channel import Tls
-from chassis.database import Database
+from chassis.database import Database, migrate
 from deploy.local import Nats, Postgres
-from deploy.local.sample import MEETING
 from tests.eventually import eventually
 from tests.transcript.begun import DONE, begin
-from tests.transcript.conftest import ROLE
+from tests.transcript.conftest import MIGRATIONS, ROLE
 from tests.transcript.surroundings import Cloud, RecordingSvc
 from transcript_svc.domain import Status
 from transcript_svc.store import PostgresTranscripts
@@ -37,9 +36,9 @@ class Surroundings:
     transcripts: PostgresTranscripts
     bus: Bus
 
-    async def arrive(self, recording_id: str) -> None:
+    async def arrive(self, recording_id: str, file: Path) -> None:
         """A recording comes in and is announced."""
-        version = self.cloud.put("room.mp4", await asyncio.to_thread(MEETING.read_bytes))
+        version = self.cloud.put("room.mp4", await asyncio.to_thread(file.read_bytes))
         self.recording_svc.fake.add(recording_id, self.cloud.recordings, "room.mp4", version)
         await self.bus.publish(heard.RecordingDiscovered(recording_id=recording_id))
 
@@ -103,7 +102,9 @@ async def around(
     postgres.drop_database(name)
 
 
-async def test_a_process_killed_in_the_middle_of_the_work_ends_it_after_its_restart(around: Surroundings) -> None:
+async def test_a_process_killed_in_the_middle_of_the_work_ends_it_after_its_restart(
+    around: Surroundings, beginning: Path
+) -> None:
     told: list[str] = []
 
     async def remember(delivery: Delivery[news.TranscriptCompleted]) -> None:
@@ -113,7 +114,7 @@ async def test_a_process_killed_in_the_middle_of_the_work_ends_it_after_its_rest
     async with around.process("migrate") as migrating:
         assert await migrating.wait() == 0
     # Announced before anybody listens: the event waits.
-    await around.arrive("killed")
+    await around.arrive("killed", beginning)
 
     async def recognising() -> bool:
         return any(path.name == "audio.mp3" for path in around.holds_audio())
@@ -145,8 +146,8 @@ async def test_a_process_killed_in_the_middle_of_the_work_ends_it_after_its_rest
 
 
 async def test_a_match_whose_event_was_lost_is_found_by_the_process_itself(around: Surroundings) -> None:
-    async with around.process("migrate") as migrating:
-        assert await migrating.wait() == 0
+    owner_url, service_url = (around.env[f"ASSENT_TRANSCRIPT_{kind}DATABASE_URL"] for kind in ("MIGRATION_", ""))
+    await migrate(owner_url, MIGRATIONS, service_url=service_url)
     job = await begin(around.transcripts)
     await around.transcripts.complete(job, DONE)
     around.recording_svc.fake.add("r1", "recordings", "room.mp4", "v1").owner_id = "ben"
