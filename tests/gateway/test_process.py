@@ -13,6 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+import gateway.__main__
 from chassis.channel import Tls
 from gateway.settings import Settings
 from tests.eventually import eventually
@@ -112,10 +113,21 @@ async def test_sigterm_lets_go_of_listeners_and_leaves_with_zero(stack: Stack, s
         ("whereby_room_origin", "https://x; script-src *"),
     ],
 )
-async def test_a_setting_that_would_weaken_it_is_refused_at_the_start(
-    settings: Settings, name: str, value: str
+def test_a_setting_that_would_weaken_it_is_refused_at_the_start(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
 ) -> None:
-    async with running(environment(settings, free_port(), **{name: value})) as process:
+    for variable, told in environment(settings, free_port(), **{name: value}).items():
+        monkeypatch.setenv(variable, told)
+    monkeypatch.setattr(sys, "argv", ["gateway", "serve"])
+    monkeypatch.delattr(gateway.__main__, "serve")  # it must not come so far
+    with pytest.raises(SystemExit) as left:
+        gateway.__main__.main()
+    assert left.value.code == 2
+    assert capsys.readouterr().err.startswith(f"ASSENT_{name.upper()}:")
+
+
+async def test_so_its_process_ends(settings: Settings) -> None:
+    async with running(environment(settings, free_port(), participant_token_secret="short")) as process:
         _, errors = await asyncio.wait_for(process.communicate(), STARTS)
     assert process.returncode == 2
-    assert errors.decode().startswith(f"ASSENT_{name.upper()}:")
+    assert errors.decode().startswith("ASSENT_PARTICIPANT_TOKEN_SECRET:")
