@@ -71,7 +71,9 @@ class Service:
 
 
 @pytest.fixture
-async def service(tls: Tls) -> AsyncIterator[Service]:
+async def service(tls: Tls, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
+    # It would wait for the end of the stream, which ours never ends.
+    monkeypatch.setattr("chassis.server._GRACE", 0.2)
     service = Service(tls)
     await service.start()
     yield service

@@ -10,6 +10,7 @@ from assent.transcript.v1 import transcript_events_pb2, transcript_pb2
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from gateway import sockets
 from gateway.transcript_feed import TooSlow
 from tests.eventually import eventually
 from tests.gateway.conftest import Stack, bearer
@@ -170,7 +171,10 @@ async def test_a_listener_who_takes_nothing_is_not_kept_for_ever(stack: Stack, t
         await anext(events)
 
 
-async def test_a_slow_listener_is_dropped_and_hurts_nobody(stack: Stack, transcript: str) -> None:
+async def test_a_slow_listener_is_dropped_and_hurts_nobody(
+    stack: Stack, transcript: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "_SEND_SECONDS", 2.0)
     path = f"/v1/transcripts/{transcript}/events"
     narrow = socket.socket()
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
