@@ -75,6 +75,8 @@ async def walk(page: Page, at_most: int = 120) -> list[Stop]:
 
     The focus comes to that frame, and out of it, some time after the key: a stop may be met only the next time round.
     """
+    # What follows the window's size, as that words which must be scrolled take the focus, comes with the next frame.
+    await page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
     await start_over(page)
     stops: dict[int, Stop] = {}
     there = await reachable(page)

@@ -5,6 +5,7 @@ from typing import Any
 
 from playwright.async_api import BrowserContext, Locator, Page, Request, Route, expect
 
+from tests.eventually import eventually
 from tests.web.conftest import Site
 
 YES, NO = "Yes, store the audio", "No, erase the audio"
@@ -17,6 +18,25 @@ def question(page: Page) -> Locator:
 async def enter(page: Page, site: Site) -> None:
     await page.goto(site.room_url)
     await expect(question(page)).to_be_visible()
+
+
+async def tried_again(page: Page, seen: Locator) -> None:
+    """This comes to be seen, without the pauses that the page makes between its attempts: they are skipped.
+
+    The page's clock must have been ours since before it was opened (`page.clock.install`).
+    """
+    under_way: set[Request] = set()
+    page.on("request", lambda request: under_way.add(request))
+    for end in ("requestfinished", "requestfailed"):
+        page.on(end, lambda request: under_way.discard(request))
+
+    async def is_seen() -> bool:
+        # A request is given up after ten seconds of that clock.
+        if not under_way:
+            await page.clock.fast_forward(2_000)
+        return await seen.is_visible()
+
+    await eventually(is_seen)
 
 
 async def stored_answer(page: Page) -> tuple[str, bool | None]:

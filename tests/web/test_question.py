@@ -9,7 +9,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from tests.eventually import eventually
 from tests.web.conftest import Site
 from tests.web.fake_meeting import VERSION
-from tests.web.question import NO, YES, answers_sent, enter, fail_answers, question, stored_answer
+from tests.web.question import NO, YES, answers_sent, enter, fail_answers, question, stored_answer, tried_again
 from tests.web.test_texts import LANGUAGES, texts
 from tests.web.whereby_room import WherebyRoom
 
@@ -105,11 +105,13 @@ async def test_an_answer_that_fails_is_sent_again_under_the_same_key(
 ) -> None:
     await fail_answers(context, 2)
     sent = answers_sent(page)
+    await page.clock.install()
     await enter(page, any_site)
     await question(page).get_by_role("button", name=NO).click()
     await expect(question(page).get_by_text("Your answer is not stored yet")).to_be_visible()
     await page.keyboard.press("Escape")
     await expect(question(page)).to_be_visible()
+    await tried_again(page, page.get_by_text("You said no to storing the audio"))
     await expect(question(page)).to_be_hidden()
     assert (await stored_answer(page))[1] is False
     assert len(sent) == 3
