@@ -20,6 +20,7 @@ export class ConsentQuestion {
   #answered = null;
   #known = 0; // the revision of the answer that is known here
   #delivering = null;
+  #heard = 0; // changes by other tabs to the answer that is kept
   #isOffered = false;
   #isLeft = false;
 
@@ -145,7 +146,10 @@ export class ConsentQuestion {
 
   /** Nothing is sent once more over an answer that may be newer: one in another tab, elsewhere, or this very one. */
   async #insteadOf(press) {
+    const before = this.#heard;
     const stored = await this.#stored();
+    // Meanwhile another tab may have stored its answer, which would not be told of again.
+    if (this.#heard !== before) return this.#insteadOf(press);
     if (this.#kept()?.key !== press.key) return stored;
     press.seen = stored?.revision ?? 0;
     if (press.seen <= press.known) return undefined;
@@ -181,6 +185,7 @@ export class ConsentQuestion {
   /** Another tab keeps its answer for as long as it delivers it: then this one's is not the last any more. */
   async hearOtherTabs({ key, newValue }) {
     if (!this.#view || key !== this.#storageKey) return;
+    this.#heard += 1;
     if (this.#delivering) return this.#delivery.tryNow();
     if (newValue !== null) return;
     try {

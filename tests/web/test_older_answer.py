@@ -273,27 +273,3 @@ async def key_kept(page: Page) -> str:
     """Of the answer that waits."""
     find = "JSON.parse(localStorage[Object.keys(localStorage).find(key => key.startsWith('assent.answer.'))]).key"
     return str(await page.evaluate(find))
-
-
-async def test_c2_of_two_tabs_that_both_wait_only_the_last_press_is_sent(
-    page: Page, context: BrowserContext, site: Site, entered: FakeMeeting
-) -> None:
-    other = await context.new_page()
-    await other.goto(f"{site.url}/meetings/{entered.id}")
-    await expect(question(other)).to_be_visible()
-    away = True
-
-    async def fail(route: Route) -> None:
-        if away:
-            await route.fulfill(status=503, body="")
-        else:
-            await route.fallback()
-
-    await context.route("**/v1/meetings/*/consent", fail)
-    for tab, name in ((page, YES), (other, NO)):
-        await press(tab, name)
-        await expect(question(tab).get_by_text(NOT_YET)).to_be_visible()
-    away = False
-    for tab in (page, other):
-        await tried_again(tab, answer_shown(tab, SAID_NO))
-    assert stored(entered) == [False]
