@@ -10,7 +10,7 @@ from playwright.async_api import BrowserContext, Page, Route, expect
 from tests.web.conftest import Site, listen_for_complaints, serve, site_with_room
 from tests.web.fake_gateway import FakeGateway
 from tests.web.fake_tokens import OWNER_TOKEN
-from tests.web.question import enter, question, stored_answer
+from tests.web.question import enter, question, stored_answer, tried_again
 from tests.web.visit import hold_token
 from tests.web.whereby_room import WherebyRoom
 
@@ -137,9 +137,10 @@ async def test_a_service_that_is_away_is_tried_again(page: Page, context: Browse
             await route.fallback()
 
     await context.route("**/v1/rooms/*/meeting", fail_twice)
+    await page.clock.install()
     await page.goto(any_site.room_url)
     await expect(page.get_by_role("alert")).to_contain_text("The room cannot be opened right now")
-    await expect(question(page)).to_be_visible()
+    await tried_again(page, question(page))
     assert tries == 3
 
 

@@ -10,6 +10,7 @@ from tests.web.conftest import Site
 from tests.web.fake_gateway import FakeGateway
 from tests.web.fake_meeting import FakeMeeting
 from tests.web.fake_tokens import participant_token
+from tests.web.question import tried_again
 from tests.web.recordings import listed
 from tests.web.speech import WORDS, mp3, segments, stored, transcript
 
@@ -157,12 +158,13 @@ async def test_undecided_audio_is_withheld_and_looked_for_again(page: Page, site
     fake.transcripts[ID] = transcript(ID, "completed")
     fake.audio[ID] = mp3()
     fake.withheld[ID] = (409, "CONSENT_UNDECIDED")
+    await page.clock.install()
     await open_transcript(page, site)
     await expect(page.get_by_text("The audio is withheld")).to_be_visible()
     await expect(page.get_by_text(WORDS[0][2])).to_be_visible()
     assert await page.locator("audio").count() == 0
     del fake.withheld[ID]
-    await expect(page.locator("audio")).to_be_visible()
+    await tried_again(page, page.locator("audio"))
 
 
 async def test_a_failed_transcript_says_so(page: Page, site: Site, fake: FakeGateway) -> None:
