@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from playwright.async_api import Locator, Page
 
+from tests.web.layout import next_frame
+
 _FOCUSED = """() => {
     let at = document.activeElement;
     while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
@@ -76,7 +78,7 @@ async def walk(page: Page, at_most: int = 120) -> list[Stop]:
     The focus comes to that frame, and out of it, some time after the key: a stop may be met only the next time round.
     """
     # What follows the window's size, as that words which must be scrolled take the focus, comes with the next frame.
-    await page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
+    await next_frame(page)
     await start_over(page)
     stops: dict[int, Stop] = {}
     there = await reachable(page)

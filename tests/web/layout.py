@@ -75,3 +75,8 @@ async def covered(page: Page) -> list[str]:
         )
         lying += [] if apart else [control]
     return lying
+
+
+async def next_frame(page: Page) -> None:
+    """Wait until what follows from the last change of size was laid out and painted."""
+    await page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))")

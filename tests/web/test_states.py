@@ -13,7 +13,7 @@ from tests.web.conftest import WHEREBY, Site, listen_for_complaints, serve
 from tests.web.fake_gateway import FakeGateway
 from tests.web.fake_tokens import OWNER_TOKEN
 from tests.web.keys import walk
-from tests.web.layout import CONTROLS, SIZES, covered, enlarge_text, misfits
+from tests.web.layout import CONTROLS, SIZES, covered, enlarge_text, misfits, next_frame
 from tests.web.states import SHOWN, STATES
 from tests.web.visit import Visit
 from tests.web.whereby_room import WherebyRoom
@@ -65,8 +65,9 @@ async def shown(opened: Page) -> AsyncIterator[Page]:
 
 
 async def resize(page: Page, width: int, height: int) -> None:
-    """The window's inside, in CSS pixels."""
+    """The window's inside, in CSS pixels; the page has taken notice of it."""
     await page.set_viewport_size({"width": width, "height": height})
+    await next_frame(page)
 
 
 @pytest.mark.parametrize("opened", SHOWN, indirect=True)
