@@ -89,8 +89,8 @@ class AddressLimit:
 class Limits:
     """Of what is limited."""
 
-    openings: "AddressLimit"
-    sign_ins: "AddressLimit"
+    openings: AddressLimit
+    sign_ins: AddressLimit
     answers: Limit
 
     @classmethod
