@@ -67,7 +67,7 @@ class Nursery:
         await self._parent.wait()
         await self._listening
 
-    async def begin(self, life: Mapping[str, Any]) -> Process:
+    async def fork(self, life: Mapping[str, Any]) -> Process:
         """A new process that lives as it is told, in JSON's own types."""
         assert self._parent.stdin
         born: asyncio.Future[Process] = asyncio.get_running_loop().create_future()

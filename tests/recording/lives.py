@@ -36,29 +36,20 @@ class Process:
         return Path(self._life.log).read_text()[-4000:]
 
 
-class Lives:
+class Lives(forking.Nursery):
     """All of them, one after the other or side by side, each with a log and an account of its steps in `folder`."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__("tests.recording.dying")
         self._folder = folder
-        self._nursery = forking.Nursery("tests.recording.dying")
         self.begun = 0
-
-    async def __aenter__(self) -> Self:
-        await self._nursery.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._nursery.__aexit__(kind, error, trace)
 
     async def begin(self, environ: Mapping[str, str], death: Death | None = None) -> Process:
         """A new process of recording_svc, in this environment."""
         self.begun += 1
         place = str(self._folder / str(self.begun))
         life = Life(dict(environ), f"{place}.log", f"{place}.steps", death)
-        return Process(life, await self._nursery.begin(asdict(life)))
+        return Process(life, await self.fork(asdict(life)))
 
 
 class Service:

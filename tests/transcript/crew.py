@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from assent.recording.v1 import recording_events_pb2 as heard
 
@@ -18,7 +16,7 @@ from transcript_svc.domain import Status, Transcript
 from transcript_svc.store import PostgresTranscripts
 
 
-class Crew:
+class Crew(Nursery):
     """Instances of transcript_svc, each with a scratch of its own; one process at a time is an instance."""
 
     def __init__(
@@ -30,22 +28,13 @@ class Crew:
         transcripts: PostgresTranscripts,
         bus: Bus,
     ) -> None:
+        super().__init__("tests.transcript.forked")
         self.folder = folder
         self._environ = environ
-        self._nursery = Nursery("tests.transcript.forked")
         self.nats_url = environ["ASSENT_NATS_URL"]
         self.cloud, self.recording_svc, self.transcripts, self.bus = cloud, recording_svc, transcripts, bus
         self.hold = 3.0
         self.piece = 0.25
-
-    async def __aenter__(self) -> Self:
-        await self._nursery.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._nursery.__aexit__(kind, error, trace)
 
     async def begin(self, instance: str) -> Process:
         """A process of that instance."""
@@ -55,7 +44,7 @@ class Crew:
             "TMPDIR": str(self.folder),  # whatever a library lays down for a moment can be found there
         }
         life = Life({**self._environ, **environ}, str(self._log(instance)), self.hold, self.piece)
-        return await self._nursery.begin(asdict(life))
+        return await self.fork(asdict(life))
 
     async def arrive(self, recording_id: str, content: bytes, room: str = "room") -> None:
         """A recording comes in and is announced."""

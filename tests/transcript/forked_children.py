@@ -11,8 +11,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests.forking import Nursery, Process, serve
 
@@ -44,22 +43,13 @@ class Child:
         return status
 
 
-class Children:
+class Children(Nursery):
     """Begins them, for as long as it is entered."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__("tests.transcript.forked_children")
         self._folder = folder
-        self._nursery = Nursery("tests.transcript.forked_children")
         self.count = 0
-
-    async def __aenter__(self) -> Self:
-        await self._nursery.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._nursery.__aexit__(kind, error, trace)
 
     async def begin(self, module: str) -> Child:
         """A process that runs this module."""
@@ -69,7 +59,7 @@ class Children:
             listening.bind(address)
             listening.listen()
             listening.setblocking(False)
-            process = await self._nursery.begin({"module": module, "address": address})
+            process = await self.fork({"module": module, "address": address})
             accepted, _ = await asyncio.get_running_loop().sock_accept(listening)
         os.unlink(address)
         return Child(process, *await asyncio.open_unix_connection(sock=accepted, limit=LINE_LIMIT))
