@@ -159,7 +159,7 @@ async def test_a_listener_hears_what_is_published_while_it_listens(bus: Bus) -> 
     meeting = uuid.uuid4().hex
     heard = Heard()
     bus.listen(AnswerSubmitted, heard.hear)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(10):
         while not heard.events:
             await bus.publish(AnswerSubmitted(meeting_id=meeting))
     await heard.until(lambda events: events[0].meeting_id == meeting)

@@ -23,7 +23,7 @@ async def test_a_loop_that_is_cancelled_just_when_its_event_comes_ends(turns: in
     for _ in range(turns):
         await asyncio.sleep(0)
     task.cancel()
-    ended, _ = await asyncio.wait([task], timeout=60)
+    ended, _ = await asyncio.wait([task], timeout=5)
     assert ended
 
 

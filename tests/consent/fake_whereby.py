@@ -83,5 +83,5 @@ class FakeWhereby:
             self._news.notify_all()
 
     async def _until(self, happened: Callable[[], bool]) -> None:
-        async with asyncio.timeout(60), self._news:
+        async with asyncio.timeout(5), self._news:
             await self._news.wait_for(happened)

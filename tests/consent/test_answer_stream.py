@@ -61,14 +61,14 @@ class Line:
     async def outcomes(self, count: int) -> dict[int, rpc.AnswerOutcome]:
         """The next so many, by their number."""
         heard: dict[int, rpc.AnswerOutcome] = {}
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(20):
             while len(heard) < count:
                 heard |= {outcome.number: outcome for outcome in (await anext(self._responses)).outcomes}
         return heard
 
     async def end(self) -> None:
         """Returns once the other side has ended the stream in peace."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(5):
             async for _ in self._responses:
                 raise AssertionError("there was more")
 
@@ -164,7 +164,7 @@ async def test_a_server_that_is_asked_to_end_tells_every_outcome_first(
             await server.ending.wait()
         assert (await line.outcomes(1))[1].recorded.revision == 1
         await line.end()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(5):
             await stopping
 
 

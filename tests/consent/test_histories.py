@@ -14,7 +14,7 @@ from tests.consent.history_machine import STEPS, play
 from tests.consent.stages import MemoryStage, PostgresStage
 
 WANTED = int(os.environ.get("ASSENT_HISTORIES", "0"))
-ENOUGH = 400
+ENOUGH = 1000
 # Among several answers at once, what is wrong with one of the two shows in the other as well; where a caller gave up
 # and tried again, the answer that nobody heard of leaves a gap between the revisions; and a retry is answered from
 # lines that are not as they were written.
@@ -44,7 +44,7 @@ def test_no_history_breaks_an_invariant_in_memory() -> None:
 
 @pytest.mark.timeout(7200)
 def test_no_history_breaks_an_invariant_in_postgres(postgres: Postgres, database_name: str) -> None:
-    wanted = WANTED or 15
+    wanted = WANTED or 25
     with PostgresStage(postgres, database_name) as stage:
         _check(play(stage, wanted), wanted)
 

@@ -92,7 +92,7 @@ async def test_who_comes_as_another_replica_makes_the_meeting_gets_that_one(stor
     assert (await opening.open("standup", "", NOBODY))[0] == theirs
     whereby.deletes.clear()
     whereby.answers.set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(1):
         assert (await ours)[0] == theirs
     whereby.deletes.set()
     await whereby.deleted_down_to(set())
@@ -147,7 +147,7 @@ async def test_while_whereby_hangs_only_those_wait_who_need_it(store: Store, whe
         await store.rooms.add(room(name))
     crowd = [asyncio.create_task(opening.open(name, "", NOBODY)) for name in rooms * 2]
     await whereby.asked_for(1 + len(rooms))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(1):
         await store.answers.submit(says(ANA, Answer.GRANTED, "r-1"), NINE)
         assert len(await store.standings.standings(["m-1"])) == 1
         assert (await opening.open("standup", "", NOBODY))[0].meeting_id == "m-1"

@@ -117,7 +117,7 @@ async def test_a_room_is_opened_while_those_who_ask_about_sessions_hang(
         async def all_hang() -> bool:
             return len(server.looked_at) == AT_ONCE
 
-        await eventually(all_hang, within=30)
+        await eventually(all_hang, within=2)
         server.silent = False
         assert (await whereby.create_meeting(room(), NINE)).meeting_id == "m-1"
     server.speaks.set()

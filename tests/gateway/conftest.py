@@ -147,7 +147,7 @@ async def stack(
         Bus(settings.nats_url) as bus,
         application(settings) as app,
         HttpServer(app, settings.gateway_listen),
-        httpx.AsyncClient(base_url=settings.gateway_url, timeout=60) as http,
+        httpx.AsyncClient(base_url=settings.gateway_url, timeout=20) as http,
     ):
         await bus.connected()
 

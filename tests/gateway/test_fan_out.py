@@ -64,7 +64,7 @@ async def test_who_has_had_everything_is_written_the_next_event_and_misses_none(
     sixth = append(stack, transcript, **segment(6))
     # Before it can look at any of them: what waits is not overtaken, even where it will only be dropped.
     await asyncio.gather(*(feed.on_event(told(event)) for event in (lost, fifth, sixth)))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(10):
         assert '"sequence":6,' in await rest
     assert written == [frame(third)]
 
@@ -106,7 +106,7 @@ async def test_an_event_that_comes_while_it_is_asked_for_again_is_said_once(
     monkeypatch.setattr(feed._transcripts, "ListTranscriptEvents", away_at_first)
     monkeypatch.setattr(transcript_feed, "_RETRY_SECONDS", 0.01)
     await feed.on_event(told(third))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(10):
         assert '"sequence":2,' in await rest
         assert '"sequence":3,' in await anext(events)
     assert (written, len(calls)) == ([], 2)

@@ -22,7 +22,7 @@ LARGE = 16 * 1024 * 1024
 
 async def answered(reader: asyncio.StreamReader) -> bytes:
     """The first line of the next response, which is read as a whole."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(10):
         head = await reader.readuntil(b"\r\n\r\n")
         for line in head.lower().split(b"\r\n"):
             if line.startswith(b"content-length"):
@@ -33,7 +33,7 @@ async def answered(reader: asyncio.StreamReader) -> bytes:
 async def ended(reader: asyncio.StreamReader) -> None:
     """Wait until the connection does."""
     with suppress(ConnectionError):
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(10):
             await reader.read()
 
 
@@ -121,7 +121,7 @@ async def test_an_answer_of_which_nobody_takes_anything_is_not_kept(
         async def is_let_go_of() -> bool:
             return not connections
 
-        await eventually(is_let_go_of, within=60)
+        await eventually(is_let_go_of, within=20)
         with suppress(ConnectionError):
             assert len(await reader.read()) < LARGE
 
@@ -165,7 +165,7 @@ async def leave_before_all_is_answered() -> None:
         finally:
             over.set()
 
-    async with HttpServer(app, "127.0.0.1:0") as server, asyncio.timeout(60):
+    async with HttpServer(app, "127.0.0.1:0") as server, asyncio.timeout(20):
         connections = server._server.server_state.connections
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(ASK * 3)
@@ -176,7 +176,7 @@ async def leave_before_all_is_answered() -> None:
         async def is_gone() -> bool:
             return not connections
 
-        await eventually(is_gone, within=60)
+        await eventually(is_gone, within=20)
         may_go_on.set()
         await over.wait()
         writer.close()

@@ -117,7 +117,7 @@ async def strict(stack: Stack) -> Any:
         app = await opened.enter_async_context(application(settings))
         server = await opened.enter_async_context(HttpServer(app, "127.0.0.1:0", settings.trusted_proxies))
         url = f"http://127.0.0.1:{server.port}"
-        http = await opened.enter_async_context(httpx.AsyncClient(base_url=url, timeout=60))
+        http = await opened.enter_async_context(httpx.AsyncClient(base_url=url, timeout=20))
         yield Stack(url, http, stack.backend, stack.bus, settings, stack.issuer, app, stack.services)
 
 

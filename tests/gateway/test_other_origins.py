@@ -22,7 +22,7 @@ async def open_to_friend(stack: Stack) -> AsyncIterator[Stack]:
     settings = stack.settings.model_copy(update={"cors_origins": FRIEND})
     async with application(settings) as app, HttpServer(app, "127.0.0.1:0") as server:
         url = f"http://127.0.0.1:{server.port}"
-        async with httpx.AsyncClient(base_url=url, timeout=60) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=20) as http:
             yield Stack(url, http, stack.backend, stack.bus, settings, stack.issuer, app, stack.services)
 
 

@@ -54,7 +54,7 @@ async def running(told: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Proc
 
 
 async def readiness(url: str) -> httpx.Response | None:
-    async with httpx.AsyncClient(timeout=60) as http:
+    async with httpx.AsyncClient(timeout=5) as http:
         try:
             return await http.get(f"{url}/readyz")
         except httpx.TransportError:

@@ -158,6 +158,6 @@ async def test_a_line_ends_with_the_session(host: Visitor, pages: Settings, stac
     async with connect(path, additional_headers={"Cookie": cookie, **host.own}, proxy=None) as line:
         await line.recv()
         with pytest.raises(ConnectionClosed) as closed:
-            await asyncio.wait_for(line.recv(), 60)
+            await asyncio.wait_for(line.recv(), 30)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4401

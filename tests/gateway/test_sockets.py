@@ -153,7 +153,7 @@ async def test_a_socket_ends_when_its_token_does(stack: Stack, transcript: str) 
     token = stack.issuer.token("owner-demo", expires_in=4)
     async with watching(stack, f"/v1/transcripts/{transcript}/events", token) as live:
         with pytest.raises(ConnectionClosed) as closed:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(20):
                 await live.recv()
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4401

@@ -10,7 +10,7 @@ class Visitor:
     """A browser at the gateway: keeps cookies, follows nothing by itself, and says where its pages are from."""
 
     def __init__(self, url: str) -> None:
-        self.http = httpx.AsyncClient(base_url=url, timeout=60)
+        self.http = httpx.AsyncClient(base_url=url, timeout=20)
         self.url = url
 
     async def begin(self, return_to: str = "/meetings/4711") -> str:

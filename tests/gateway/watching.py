@@ -33,7 +33,7 @@ async def heard(connection: ClientConnection) -> tuple[str, dict[str, Any]]:
 
 async def message(connection: ClientConnection) -> dict[str, Any]:
     """The next event as it was sent."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(10):
         said: dict[str, Any] = json.loads(await connection.recv())
     return said
 

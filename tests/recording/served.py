@@ -55,5 +55,5 @@ async def serving(given: Mapping[str, str]) -> AsyncIterator[None]:
         assert process.returncode is None, f"it ended by itself with {process.returncode}"
     finally:
         process.terminate()
-        await asyncio.wait_for(process.wait(), 60)
+        await asyncio.wait_for(process.wait(), 20)
     assert process.returncode == 0

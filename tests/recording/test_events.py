@@ -70,7 +70,7 @@ async def test_m5_new_evidence_wakes_what_had_no_meeting(world: World, bus: Bus)
     world.answers.default_meetings = ["meeting-9"]
     world.woken.clear()
     await bus.publish(EvidenceRecorded(meeting_id="meeting-9"))
-    await asyncio.wait_for(world.woken.wait(), 60)
+    await asyncio.wait_for(world.woken.wait(), 10)
     await world.sweep.settle_due()
     assert (await world.now(recording)).state is State.KEPT
 

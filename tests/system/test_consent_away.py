@@ -10,8 +10,8 @@ import pytest
 
 from tests.system.world import Call, Json, World
 
-SETTLED_WITHIN = 20.0
-"""Seconds after its return: less than until the next look that comes by itself."""
+SETTLED_WITHIN = 5.0
+"""Seconds after its return."""
 
 
 @asynccontextmanager

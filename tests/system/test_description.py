@@ -28,7 +28,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.system.world import Json, World
 
-REQUESTS = int(os.environ.get("ASSENT_DESCRIPTION_REQUESTS", "500"))
+REQUESTS = int(os.environ.get("ASSENT_DESCRIPTION_REQUESTS", "800"))
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 

@@ -117,7 +117,7 @@ async def test_a_stream_that_runs_when_consent_ends_is_cut(service: Service) -> 
             service.recording_svc.fake.undecided = True
 
     with pytest.raises(FailedPrecondition) as error:
-        await asyncio.wait_for(read(), 60)
+        await asyncio.wait_for(read(), 10)
     assert error.value.reason == "CONSENT_UNDECIDED"
     assert len(received) < len(SOUND)
 

@@ -123,7 +123,7 @@ async def completions(crew: Crew) -> list[str]:
         subject = news.TranscriptCompleted.DESCRIPTOR.full_name
         events = await client.jetstream().pull_subscribe(subject, stream="TRANSCRIPT")
         waiting = (await events.consumer_info()).num_pending
-        received = await events.fetch(waiting, timeout=60) if waiting else []
+        received = await events.fetch(waiting, timeout=5) if waiting else []
         return [news.TranscriptCompleted.FromString(one.data).recording_id for one in received]
     finally:
         await client.close()

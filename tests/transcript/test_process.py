@@ -51,7 +51,7 @@ class Surroundings:
         finally:
             if process.returncode is None:
                 process.terminate()
-            await asyncio.wait_for(process.wait(), 60)
+            await asyncio.wait_for(process.wait(), 30)
 
     async def status(self, recording_id: str) -> Status | None:
         """How far the recording's transcript is."""

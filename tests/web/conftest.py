@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 import uvicorn
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from deploy.local.browser import chromium
 from tests.web.fake_gateway import FakeGateway
@@ -51,7 +51,6 @@ LAUNCH = (
     f"--disable-features={','.join((*PLAYWRIGHTS, *COSTLY))}",
 )
 WHEREBY = "https://assent.whereby.com"
-expect.set_options(timeout=60_000)
 REAL = {"ASSENT_GATEWAY_URL", "ASSENT_OWNER_TOKEN"} <= os.environ.keys()
 
 

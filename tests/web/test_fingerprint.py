@@ -206,7 +206,7 @@ async def test_a_repeated_delivery_says_the_same_and_what_it_knew_of(
     await expect(question(page).get_by_text("Your answer is not stored yet")).to_be_visible()
     await context.route(LIBRARY, lambda route: route.abort())  # after a reload it could not be taken again
     await page.reload()
-    await expect(page.get_by_text("You said no to storing the audio")).to_be_visible()
+    await expect(page.get_by_text("You said no to storing the audio")).to_be_visible(timeout=10_000)
     said = bodies(sent)
     assert [body.pop("known_revision", None) for body in said] == [None, 0, 0]
     assert said == [said[0]] * 3

@@ -166,7 +166,7 @@ async def test_a_page_that_began_again_shows_each_room_once(page: Page, site: Si
     await page.route("**/v1/transcripts?*", lambda route: route.fulfill(status=503), times=1)
     await hold_token(page, site.url, site.owner_token)
     await page.goto(site.url)
-    await expect(page.get_by_text("Transcripts appear here")).to_be_visible()
+    await expect(page.get_by_text("Transcripts appear here")).to_be_visible(timeout=15_000)
     await expect(rooms(page)).to_have_text(["weekly"])
 
 

@@ -130,7 +130,7 @@ async def test_an_answer_given_offline_is_stored_when_the_line_is_back(
     await question(page).get_by_role("button", name=YES).click()
     await expect(question(page).get_by_text("Your answer is not stored yet")).to_be_visible()
     await context.set_offline(False)
-    await expect(question(page)).to_be_hidden()
+    await expect(question(page)).to_be_hidden(timeout=10_000)
     assert (await stored_answer(page))[1] is True
     assert len({request.headers["idempotency-key"] for request in sent}) == 1
 
@@ -158,7 +158,7 @@ async def test_the_last_of_two_answers_counts_when_the_first_could_not_be_stored
     await question(page).get_by_role("button", name=YES).click()
     await expect(question(page).get_by_text("Your answer is not stored yet")).to_be_visible()
     await question(page).get_by_role("button", name=NO).click()
-    await expect(question(page)).to_be_hidden()
+    await expect(question(page)).to_be_hidden(timeout=10_000)
     assert (await stored_answer(page))[1] is False
     assert [json.loads(request.post_data or "")["consent_given"] for request in sent] == [True, False]
 

@@ -84,7 +84,7 @@ async def test_withdrawing_is_one_press_and_gives_a_new_receipt(
     await asked(page).get_by_role("button", name=NO).click()
     await expect(asked(page).get_by_text("Your answer is not stored yet")).to_be_visible()
     await expect(page.get_by_text("You said yes to storing the audio")).to_be_visible()
-    await expect(asked(page).get_by_text("Your answer is stored.")).to_be_visible()
+    await expect(asked(page).get_by_text("Your answer is stored.")).to_be_visible(timeout=10_000)
     await expect(page.get_by_text("You said no to storing the audio")).to_be_visible()
     assert meeting.answers["ana"].consent_given is False
     assert len(sent) == 2
@@ -112,7 +112,7 @@ async def test_an_answer_can_be_changed_while_receipts_cannot_be_had(
     await expect(page.get_by_text("You said no to storing the audio")).to_be_visible()
     await expect(page.locator("#proof")).to_be_hidden()
     away = False
-    await expect(page.locator("#proof")).to_be_visible()
+    await expect(page.locator("#proof")).to_be_visible(timeout=10_000)
     assert await downloaded(page) == f"header.receipt-{meeting.answers['ana'].revision}.signature"
 
 

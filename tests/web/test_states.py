@@ -14,7 +14,7 @@ from tests.web.fake_gateway import FakeGateway
 from tests.web.fake_tokens import OWNER_TOKEN
 from tests.web.keys import walk
 from tests.web.layout import CONTROLS, SIZES, covered, enlarge_text, misfits, next_frame
-from tests.web.states import SHOWN, STATES
+from tests.web.states import STATES
 from tests.web.visit import Visit
 from tests.web.whereby_room import WherebyRoom
 
@@ -70,14 +70,14 @@ async def resize(page: Page, width: int, height: int) -> None:
     await next_frame(page)
 
 
-@pytest.mark.parametrize("opened", SHOWN, indirect=True)
+@pytest.mark.parametrize("opened", STATES, indirect=True)
 async def test_nothing_stands_in_anybodys_way(shown: Page) -> None:
     for scheme in SCHEMES:
         await shown.emulate_media(color_scheme=scheme)
         assert await violations(shown) == []
 
 
-@pytest.mark.parametrize("opened", SHOWN, indirect=True)
+@pytest.mark.parametrize("opened", STATES, indirect=True)
 async def test_nothing_is_lost_on_small_screens_zoomed_or_in_large_letters(shown: Page) -> None:
     for name, (width, height) in SIZES.items():
         await resize(shown, width, height)
@@ -91,7 +91,7 @@ async def test_nothing_is_lost_on_small_screens_zoomed_or_in_large_letters(shown
         assert (f"{width} in large letters", await misfits(shown)) == (f"{width} in large letters", [])
 
 
-@pytest.mark.parametrize("opened", [state for state in SHOWN if state in ASKING], indirect=True)
+@pytest.mark.parametrize("opened", ASKING, indirect=True)
 async def test_the_question_never_covers_the_calls_own_controls(shown: Page) -> None:
     for width, height in ((1280, 800), (1280, 640), (768, 1024), (360, 740), (320, 568)):
         await resize(shown, width, height)
@@ -102,7 +102,7 @@ async def test_the_question_never_covers_the_calls_own_controls(shown: Page) -> 
         assert [control for control in await covered(shown) if control != CONTROLS[0]] == []
 
 
-@pytest.mark.parametrize("opened", [state for state in SHOWN if state in WALKED], indirect=True)
+@pytest.mark.parametrize("opened", WALKED, indirect=True)
 async def test_everything_is_reached_and_seen_to_be(shown: Page) -> None:
     for width, height in ((1280, 800), (360, 740)):
         await resize(shown, width, height)

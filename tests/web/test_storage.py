@@ -23,7 +23,7 @@ async def test_an_answer_is_stored_whatever_the_browser_keeps(
     await enter(page, site)
     await fail_answers(page.context, 1)
     await question(page).get_by_role("button", name=NO).click()
-    await expect(page.get_by_text("You said no to storing the audio")).to_be_visible()
+    await expect(page.get_by_text("You said no to storing the audio")).to_be_visible(timeout=15_000)
     (meeting,) = fake.meetings.values()
     assert [answer.consent_given for answer in meeting.answers.values()] == [False]
 

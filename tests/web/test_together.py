@@ -36,8 +36,8 @@ async def another(browser: Browser, whereby: WherebyRoom) -> AsyncIterator[OpenB
 
 async def sees(page: Page, granted: int, denied: int) -> None:
     """The counts come to this by themselves."""
-    await expect(page.locator("[data-count=granted]")).to_have_text(str(granted))
-    await expect(page.locator("[data-count=denied]")).to_have_text(str(denied))
+    await expect(page.locator("[data-count=granted]")).to_have_text(str(granted), timeout=30_000)
+    await expect(page.locator("[data-count=denied]")).to_have_text(str(denied), timeout=30_000)
 
 
 async def meeting_of(page: Page) -> str:
